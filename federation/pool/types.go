@@ -1,0 +1,138 @@
+// Package pool owns the directory: user pools, app clients, identity providers and users,
+// the attribute schema, and the rules by which a proven identity becomes a user.
+//
+// It does not own tokens (federation/token), nor the way a login takes (federation), nor
+// how documents are kept (federation/store).
+package pool
+
+import (
+	"time"
+
+	"github.com/weir-id/weir/federation/secret"
+)
+
+// Pool is a user pool: a directory with one schema, one issuer and its own keys.
+type Pool struct {
+	ID     string `json:"id"`   // <region>_<9 alphanumerics>
+	Name   string `json:"name"` // 1 to 128 characters of [\w\s+=,.@-]
+	Domain string `json:"domain,omitempty"`
+	// Schema holds the standard attributes and the custom ones, in this order.
+	Schema []SchemaAttribute `json:"schema"`
+	// SigningAlgorithm signs this pool's tokens: RS256, ES256 or EdDSA.
+	SigningAlgorithm string `json:"alg"`
+	// SigningKeyDays is the age in days at which a signing key is replaced; 0 is never.
+	SigningKeyDays int       `json:"alg_days,omitempty"`
+	Created        time.Time `json:"created"`
+	Modified       time.Time `json:"modified"`
+}
+
+// SchemaAttribute declares one attribute (SchemaAttributeType of the API model).
+type SchemaAttribute struct {
+	Name          string             `json:"name"` // custom ones carry the prefix custom:
+	DataType      string             `json:"type"` // String, Number, DateTime, Boolean
+	Mutable       bool               `json:"mutable"`
+	Required      bool               `json:"required,omitempty"`
+	DeveloperOnly bool               `json:"developer_only,omitempty"`
+	String        *StringConstraints `json:"string,omitempty"`
+	Number        *NumberConstraints `json:"number,omitempty"`
+}
+
+// StringConstraints bound the length of a String, in characters; nil is no bound but the 2,048 of every value.
+type StringConstraints struct {
+	Min *int `json:"min,omitempty"`
+	Max *int `json:"max,omitempty"`
+}
+
+// NumberConstraints bound a Number's value; nil is no bound.
+type NumberConstraints struct {
+	Min *float64 `json:"min,omitempty"`
+	Max *float64 `json:"max,omitempty"`
+}
+
+// Client is an application that may ask for tokens (UserPoolClientType of the API model).
+type Client struct {
+	ID     string // 26 of [a-z0-9]; 1 to 128 of [\w+] when given by the admin
+	PoolID string
+	Name   string
+	Secret secret.Text // empty: a public client
+
+	CallbackURLs       []string
+	LogoutURLs         []string
+	DefaultRedirectURI string
+	Flows              []string // AllowedOAuthFlows: code
+	Scopes             []string // AllowedOAuthScopes
+	Providers          []string // SupportedIdentityProviders, in the order of the sign-in page
+
+	// Lifetimes. Zero values are replaced by the defaults when a client is created.
+	IDTokenValidity      time.Duration // 5 minutes to 1 day; 1 hour
+	AccessTokenValidity  time.Duration // 5 minutes to 1 day; 1 hour
+	RefreshTokenValidity time.Duration // 1 hour to 10 years; 30 days
+	AuthSessionValidity  time.Duration // of a sign-in under way, 3 to 15 minutes; 3 minutes
+
+	// RotateRefreshTokens replaces the refresh token at every use; the one before
+	// still works for RotationGrace (0 to 60 s), for clients that lost an answer.
+	RotateRefreshTokens bool
+	RotationGrace       time.Duration
+
+	// EnableTokenRevocation puts origin_jti into tokens, by which they can be revoked. Default true.
+	EnableTokenRevocation bool
+
+	ReadAttributes  []string // nil: every attribute
+	WriteAttributes []string // nil: every mutable attribute
+
+	Created  time.Time
+	Modified time.Time
+}
+
+// IdentityProvider is the configuration of one upstream provider (IdentityProviderType of the API model).
+type IdentityProvider struct {
+	PoolID           string
+	Name             string // 1 to 32 characters, no underscore
+	Type             string // OIDC, SAML, Google, Facebook, SignInWithApple, LoginWithAmazon
+	Details          Details
+	AttributeMapping map[string]string // attribute -> claim
+	Identifiers      []string          // IdpIdentifiers: e-mail domains and other names, up to 50
+	Created          time.Time
+	Modified         time.Time
+}
+
+// Details are a provider's ProviderDetails. Every value is kept as a secret, because several are:
+// Get reveals one for use.
+type Details map[string]secret.Text
+
+// Get returns a detail for use, "" when it is absent.
+func (d Details) Get(name string) string { return d[name].Reveal() }
+
+// UserStatus is the UserStatusType of the API model.
+type UserStatus string
+
+// The statuses that exist so far.
+const (
+	StatusExternalProvider UserStatus = "EXTERNAL_PROVIDER"
+	StatusConfirmed        UserStatus = "CONFIRMED"
+)
+
+// User is a person of a pool.
+type User struct {
+	PoolID     string            `json:"pool"`
+	Sub        string            `json:"sub"`      // UUID, immutable, never reused
+	Username   string            `json:"username"` // as displayed; its key is case-folded
+	Status     UserStatus        `json:"status"`
+	Enabled    bool              `json:"enabled"`
+	Attributes map[string]string `json:"attrs"`
+	Identities []LinkedIdentity  `json:"ids,omitempty"`
+	// SignedOutAt: grants made before it are void (global sign-out).
+	SignedOutAt time.Time `json:"signed_out,omitzero"`
+	Created     time.Time `json:"created"`
+	Modified    time.Time `json:"modified"`
+}
+
+// LinkedIdentity is an upstream identity of a user: the entries of the attribute identities.
+type LinkedIdentity struct {
+	Provider     string    `json:"provider"`
+	ProviderType string    `json:"type"`
+	Issuer       string    `json:"issuer,omitempty"`
+	Subject      string    `json:"subject"` // raw, exact case
+	Primary      bool      `json:"primary,omitempty"`
+	Created      time.Time `json:"created"`
+}
