@@ -62,13 +62,16 @@ func (p *Provider) authorize(w http.ResponseWriter, r *http.Request) {
 	sess, ok := p.currentSession(r)
 	fresh := ok && (req.maxAge < 0 || p.cfg.Now().Sub(sess.authTime) <= req.maxAge)
 	ask := slices.Contains(req.prompt, "login") || slices.Contains(req.prompt, "select_account")
+	none := slices.Contains(req.prompt, "none")
 	switch {
-	case fresh && !ask:
+	case fresh && !ask && (none || !p.cfg.ConfirmSession):
 		p.grantCode(w, r, req, sess)
-	case slices.Contains(req.prompt, "none"):
+	case none:
 		p.respondError(w, r, req, refuse("login_required", "Nobody is signed in, or the sign-in is too old."))
+	case fresh && !ask:
+		p.startSignIn(w, r, req, sess)
 	default:
-		p.startSignIn(w, r, req)
+		p.startSignIn(w, r, req, session{})
 	}
 }
 

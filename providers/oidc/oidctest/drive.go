@@ -120,7 +120,7 @@ func visit(browser *http.Client, req *http.Request) (_ *Callback, _ *pageForm, e
 	}
 }
 
-// pageForm is the form of a page, and the text of the page's main part.
+// pageForm is the last form of a page, and the text of the page's main part.
 type pageForm struct {
 	id        string
 	rawAction string
@@ -137,7 +137,7 @@ func readForm(doc *html.Node) *pageForm {
 		case n.Type == html.TextNode && within(n, "main"):
 			words = append(words, strings.Fields(n.Data)...)
 		case n.Type == html.ElementNode && n.Data == "form":
-			form.id, form.rawAction = attribute(n, "id"), attribute(n, "action")
+			form.id, form.rawAction, form.fields = attribute(n, "id"), attribute(n, "action"), url.Values{}
 		case n.Type == html.ElementNode && n.Data == "input" && attribute(n, "type") == "hidden":
 			form.fields.Add(attribute(n, "name"), attribute(n, "value"))
 		}

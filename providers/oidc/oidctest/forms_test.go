@@ -9,7 +9,9 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/go-jose/go-jose/v4"
 	"golang.org/x/oauth2"
 
 	"github.com/weir-id/weir/providers/oidc/oidctest"
@@ -107,6 +109,45 @@ func TestWrongPasswordKeepsTheForm(t *testing.T) {
 	})
 	if got.status != 303 {
 		t.Fatalf("right password afterwards: %d", got.status)
+	}
+}
+
+func TestConfirmSessionOffersToContinue(t *testing.T) {
+	client := confidential()
+	p := oidctest.Start(t, oidctest.Config{
+		Clients: []oidctest.Client{client}, People: []oidctest.Person{ada, {Username: "ben", Password: "heron", Subject: "subject-ben"}},
+		Now: time.Now, Algorithm: jose.ES256, ConfirmSession: true, ShowPeople: true,
+	})
+	rp := newRelyingParty(t, p, client)
+	if first := browse(t, rp.browser, "GET", rp.authorizeURL(), nil); strings.Contains(first.body, "Continue as") || !strings.Contains(first.body, "heron") {
+		t.Fatalf("the first form: %s", first.body)
+	}
+	rp.signIn()
+	form := browse(t, rp.browser, "GET", rp.authorizeURL(), nil)
+	if !strings.Contains(form.body, "Continue as ada") {
+		t.Fatalf("no offer in %s", form.body)
+	}
+	resume := url.Values{"interaction": {form.token(t)}, "continue": {"yes"}}
+
+	// Somebody else signs in meanwhile: the offer of ada's session is void.
+	callback, err := oidctest.SignIn(t.Context(), rp.browser, rp.authorizeURL(), "ben", "heron")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, idToken := rp.finish(callback.Params().Get("code")); idToken.Subject != "subject-ben" {
+		t.Fatalf("sub = %q", idToken.Subject)
+	}
+	if got := browse(t, rp.browser, "POST", p.Issuer()+"/sign-in", resume); got.status != 401 {
+		t.Fatalf("offer of an ended session: %d %q", got.status, got.location)
+	}
+	resume.Set("interaction", browse(t, rp.browser, "GET", rp.authorizeURL(), nil).token(t))
+	got := browse(t, rp.browser, "POST", p.Issuer()+"/sign-in", resume)
+	location, err := url.Parse(got.location)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, idToken := rp.finish(location.Query().Get("code")); idToken.Subject != "subject-ben" {
+		t.Fatalf("sub = %q", idToken.Subject)
 	}
 }
 

@@ -47,6 +47,10 @@ type Config struct {
 	// Key is the first signing key; nil generates one. Giving it lets many
 	// providers share the cost of one RSA key.
 	Key crypto.Signer
+	// ConfirmSession shows the form even to a browser that is signed in, with a button
+	// to continue as that person; otherwise the answer is immediate. prompt=none never
+	// sees a form.
+	ConfirmSession bool
 	// ShowPeople prints usernames and passwords under the sign-in form.
 	ShowPeople bool
 	// Record keeps every request for Requests, secrets included. Start turns it on.

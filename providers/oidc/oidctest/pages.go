@@ -27,8 +27,12 @@ type page struct {
 }
 
 type signInData struct {
-	Interaction, Client, Username, Problem string
-	People                                 []Person // nil: not shown
+	Interaction string
+	Client      string
+	Username    string // prefilled
+	Problem     string
+	Continue    string   // whose session the form offers to continue; empty: none
+	People      []Person // nil: not shown
 }
 
 type signOutData struct {
@@ -60,8 +64,7 @@ func (p *Provider) render(w http.ResponseWriter, status int, name, title string,
 	_, _ = b.WriteTo(w) // a client that is gone is not this server's fault
 }
 
-func (p *Provider) signInPage(w http.ResponseWriter, status int, id string, req authRequest, username, problem string) {
-	data := signInData{Interaction: id, Client: req.client.Name, Username: username, Problem: problem}
+func (p *Provider) signInPage(w http.ResponseWriter, status int, data signInData) {
 	if p.cfg.ShowPeople {
 		data.People = p.cfg.People
 	}

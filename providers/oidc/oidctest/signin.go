@@ -36,9 +36,12 @@ func (p *Provider) browser(w http.ResponseWriter, r *http.Request) string {
 	return name
 }
 
-func (p *Provider) startSignIn(w http.ResponseWriter, r *http.Request, req authRequest) {
-	id := p.ask(w, r, interaction{request: req})
-	p.signInPage(w, http.StatusOK, id, req, req.loginHint, "")
+// startSignIn shows the form; offered is the session it offers to continue, if any.
+func (p *Provider) startSignIn(w http.ResponseWriter, r *http.Request, req authRequest, offered session) {
+	id := p.ask(w, r, interaction{request: req, sid: offered.id})
+	p.signInPage(w, http.StatusOK, signInData{
+		Interaction: id, Client: req.client.Name, Username: req.loginHint, Continue: offered.person.Username,
+	})
 }
 
 // ask remembers a form for this browser and returns the token to put into it.
@@ -78,16 +81,26 @@ func (p *Provider) signIn(w http.ResponseWriter, r *http.Request) {
 	person, known := p.person(username)
 	right := subtle.ConstantTimeCompare([]byte(person.Password), []byte(r.PostForm.Get("password"))) == 1
 	proven := known && right
+	sess, signedIn := p.currentSession(r)
+	resume := func(f interaction) bool {
+		return r.PostForm.Has("continue") && signedIn && f.sid != "" && f.sid == sess.id
+	}
 
-	form, ok := p.takeInteraction(r, func(f interaction) bool { return f.logout == nil && (cancel || proven) })
+	form, ok := p.takeInteraction(r, func(f interaction) bool {
+		return f.logout == nil && (cancel || proven || resume(f))
+	})
 	switch {
 	case !ok || form.logout != nil:
 		p.problemPage(w, http.StatusBadRequest, "This sign-in form is no longer valid. Go back to the application and start again.")
 	case cancel:
 		p.respondError(w, r, form.request, refuse("access_denied", "The person cancelled the sign-in."))
+	case resume(form):
+		p.grantCode(w, r, form.request, sess)
 	case !proven:
-		p.signInPage(w, http.StatusUnauthorized, r.PostForm.Get("interaction"), form.request, username,
-			"The username or the password is not right. Please try again.")
+		p.signInPage(w, http.StatusUnauthorized, signInData{
+			Interaction: r.PostForm.Get("interaction"), Client: form.request.client.Name, Username: username,
+			Problem: "The username or the password is not right. Please try again.",
+		})
 	default:
 		p.grantCode(w, r, form.request, p.startSession(w, r, person))
 	}

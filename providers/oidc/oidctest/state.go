@@ -23,6 +23,7 @@ type state struct {
 type interaction struct {
 	request authRequest   // of a sign-in
 	logout  *logoutTarget // of a sign-out; nil otherwise
+	sid     string        // of the session the form offers to continue; empty: none
 	browser string
 	expires time.Time
 }
