@@ -152,4 +152,4 @@ func show(name string, v any) string {
 	return string(text)
 }
 
-func clock(t time.Time) string { return t.UTC().Format("2 January 2006, 15:04:05 UTC") }
+func clock(t time.Time) string { return t.UTC().Format("2 Jan 2006, 15:04:05 UTC") }
