@@ -48,7 +48,7 @@ func (db *DB) BackupTo(ctx context.Context, w io.Writer) (int64, error) {
 		return err
 	})
 	if err != nil {
-		return n, fmt.Errorf("copy: %w", err)
+		return n, fmt.Errorf("copy: %w", errors.Join(ctx.Err(), err)) // bbolt keeps the text of an error alone
 	}
 	m, err := io.WriteString(w, trailer(sum))
 	return n + int64(m), err

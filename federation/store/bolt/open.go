@@ -81,8 +81,12 @@ func openFile(path string, readOnly bool, lockWait time.Duration) (b *bbolt.DB, 
 	if err = guarded(); err == nil {
 		return b, nil
 	}
-	if file != nil {
-		_ = file.Close() // also gives the lock free
+	// Both give the lock free, except after a panic within bbolt.Open: its map of the file then keeps the lock until
+	// the process ends.
+	if b != nil {
+		_ = b.Close() // err says more
+	} else if file != nil {
+		_ = file.Close()
 	}
 	return nil, explain(path, err)
 }
