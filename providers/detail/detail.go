@@ -43,8 +43,11 @@ func NewReader(d pool.Details, allowPrivate bool) *Reader {
 	return &Reader{details: d, allowPrivate: allowPrivate, read: map[string]bool{}}
 }
 
-// Fail notes a fault.
+// Fail notes a fault. The first one of a key is the one to report.
 func (r *Reader) Fail(key, problem string) {
+	if slices.ContainsFunc(r.faults, func(f Fault) bool { return f.Key == key }) {
+		return
+	}
 	r.faults = append(r.faults, Fault{Key: key, Problem: problem})
 }
 

@@ -16,7 +16,7 @@ const maxCode = 8 << 10
 
 // Finish implements federation.Provider: it exchanges the code, verifies the ID token and asks userinfo.
 func (p *Provider) Finish(ctx context.Context, a federation.Attempt, r federation.Response) (federation.Identity, error) {
-	if err := usable(a); err != nil {
+	if err := p.usable(a); err != nil {
 		return federation.Identity{}, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, finishTimeout)

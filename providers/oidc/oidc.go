@@ -101,7 +101,7 @@ func (p *Provider) describe(ctx context.Context) (*metadata, error) {
 // Begin implements federation.Provider: it returns the authorization request (OpenID Connect Core
 // section 3.1.2.1) as a URL. The attempt must carry ID, Nonce, Verifier and CallbackURL.
 func (p *Provider) Begin(ctx context.Context, a federation.Attempt) (federation.Challenge, error) {
-	if err := usable(a); err != nil {
+	if err := p.usable(a); err != nil {
 		return federation.Challenge{}, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, beginTimeout)
@@ -136,11 +136,13 @@ func (p *Provider) oauth(md *metadata, a federation.Attempt) *oauth2.Config {
 	}
 }
 
-// usable refuses an attempt without its secrets: an empty nonce would equal an absent one.
-func usable(a federation.Attempt) error {
-	if a.ID == "" || a.Nonce == "" || a.Verifier == "" || a.CallbackURL == "" {
-		return fault.New(fault.Internal, "Something went wrong on our side.",
-			fmt.Errorf("%w: attempt without id, nonce, verifier or callback", ErrState))
+// usable refuses an attempt that was not made for this provider, or lacks its secrets: an empty nonce would equal an absent one.
+func (p *Provider) usable(a federation.Attempt) error {
+	switch {
+	case a.ID == "" || a.Nonce == "" || a.Verifier == "" || a.CallbackURL == "":
+		return fault.New(fault.Internal, "Something went wrong on our side.", fmt.Errorf("%w: attempt without id, nonce, verifier or callback", ErrState))
+	case a.PoolID != p.cfg.PoolID || a.Provider != p.cfg.Name:
+		return fault.New(fault.Internal, "Something went wrong on our side.", fmt.Errorf("%w: attempt at provider %q of pool %q", ErrState, a.Provider, a.PoolID))
 	}
 	return nil
 }

@@ -6,11 +6,13 @@ import (
 	"time"
 )
 
-// How a fetched document ages.
+// How a fetched document ages. A key that the provider withdrew is believed for lateAfter at most, unless its key set cannot be had.
 const (
-	freshFor   = time.Hour        // used as it is; later it is refreshed behind the back of whoever asks
-	usableFor  = 24 * time.Hour   // the last good copy serves this long while refreshing fails
+	freshFor   = time.Hour        // used as it is; after that it is refreshed behind the back of whoever asks
+	lateAfter  = 2 * time.Hour    // whoever asks waits for the refresh, and gets the last good copy if it fails
+	usableFor  = 24 * time.Hour   // the last good copy is used no longer
 	retryAfter = 5 * time.Second  // a failure is the answer for so long, so that a dead provider is left alone
+	retryStale = time.Minute      // the same where there is a good copy to go on with
 	fetchLimit = 10 * time.Second // one fetch, by the wall clock
 )
 
@@ -37,15 +39,22 @@ func newRemote[T any](now func() time.Time, fetch func(context.Context) (T, erro
 // get returns the document: the kept one, or after waiting for a fetch.
 func (r *remote[T]) get(ctx context.Context) (T, error) {
 	r.mu.Lock()
-	age := r.now().Sub(r.fetched)
-	if r.fetched.IsZero() || age >= usableFor {
+	now, kept := r.now(), r.value
+	age := now.Sub(r.fetched)
+	switch {
+	case r.fetched.IsZero() || age >= usableFor:
 		return r.wait(ctx)
-	}
-	defer r.mu.Unlock()
-	if age >= freshFor {
+	case age < freshFor, r.err != nil && now.Sub(r.failed) < retryStale:
+	case age < lateAfter:
 		r.start(ctx)
+	default:
+		if value, err := r.wait(ctx); err == nil {
+			return value, nil
+		}
+		return kept, nil
 	}
-	return r.value, nil
+	r.mu.Unlock()
+	return kept, nil
 }
 
 // refresh fetches the document again and returns the new one. The caller sees to it that this is not done too often.
