@@ -209,11 +209,7 @@ func golden(t *testing.T, name string, v any) {
 			t.Fatal(err)
 		}
 	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if string(got) != string(want) {
+	if want := readFile(t, name); string(got) != string(want) {
 		t.Errorf("%s differs; run with -update after a look at it\ngot:\n%s\nwant:\n%s", name, got, want)
 	}
 }
@@ -232,4 +228,13 @@ func together(n int, f func(i int) error) []error {
 	ready.Done()
 	done.Wait()
 	return errs
+}
+
+func readFile(t testing.TB, name string) []byte {
+	t.Helper()
+	raw, err := os.ReadFile(filepath.Join("testdata", name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return raw
 }
