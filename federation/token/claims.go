@@ -19,7 +19,8 @@ const (
 const customPrefix = "custom:"
 
 // standard are the attributes of OpenID Connect Core section 5.1 that may become claims. Everything else needs the
-// prefix custom:, so an attribute cannot take the place of a claim of the protocol, whatever it is called.
+// prefix custom:, so an attribute cannot take the place of a claim of the protocol, whatever it is called, and
+// developer-only attributes (dev:custom:) stay inside.
 var standard = map[string]bool{
 	"address": true, "birthdate": true, "email": true, "email_verified": true, "family_name": true,
 	"gender": true, "given_name": true, "locale": true, "middle_name": true, "name": true, "nickname": true,

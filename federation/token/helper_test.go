@@ -17,6 +17,7 @@ import (
 	"github.com/weir-id/weir/federation/pool"
 	"github.com/weir-id/weir/federation/secret"
 	"github.com/weir-id/weir/federation/store"
+	"github.com/weir-id/weir/federation/store/bolt"
 	"github.com/weir-id/weir/federation/token"
 )
 
@@ -83,7 +84,16 @@ const baseURL = "https://login.example.com"
 func newWorld(t testing.TB, alg string) *world {
 	t.Helper()
 	w := &world{clock: newClock(), ring: newRing(t)}
-	w.engine = &counted{Engine: newEngine(t, w.clock.Now)}
+	db, err := bolt.Open(filepath.Join(t.TempDir(), "weir.db"), bolt.Options{Now: w.clock.Now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := db.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	w.engine = &counted{Engine: db}
 	w.keys = w.node()
 	w.issuer = &token.Issuer{Keys: w.keys, BaseURL: baseURL, Now: w.clock.Now}
 	w.grants = &token.Grants{Engine: w.engine, Ring: w.ring, Now: w.clock.Now}
@@ -209,11 +219,7 @@ func golden(t *testing.T, name string, v any) {
 			t.Fatal(err)
 		}
 	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if string(got) != string(want) {
+	if want := readFile(t, name); string(got) != string(want) {
 		t.Errorf("%s differs; run with -update after a look at it\ngot:\n%s\nwant:\n%s", name, got, want)
 	}
 }
@@ -232,4 +238,13 @@ func together(n int, f func(i int) error) []error {
 	ready.Done()
 	done.Wait()
 	return errs
+}
+
+func readFile(t testing.TB, name string) []byte {
+	t.Helper()
+	raw, err := os.ReadFile(filepath.Join("testdata", name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return raw
 }

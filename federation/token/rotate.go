@@ -53,12 +53,11 @@ func (k *Keys) advance(ctx context.Context, p pool.Pool, due func(newest generat
 		}
 	}
 	var now time.Time
-	base := e.Value.newest().SignFrom
 	e, err = k.kind().Update(ctx, p.ID, func(s *keyset) error {
 		now = k.Now()
 		changed := s.prune(now)
 		// Another node may have announced its keys meanwhile: then these are thrown away.
-		if announce && s.newest().SignFrom.Equal(base) && wanted(s, now) {
+		if announce && wanted(s, now) {
 			next.Announced, next.SignFrom = now, now.Add(k.overlap())
 			s.Generations = append(s.Generations, next)
 			changed = true
