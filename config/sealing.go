@@ -81,7 +81,7 @@ func (k SealingKeys) openFile() (*secret.Ring, []string, error) {
 // create writes the file in one piece that is on the disk before anything is sealed under it. A file that came
 // into being in the meantime is left alone.
 func (k SealingKeys) create() (err error) {
-	f, err := os.OpenFile(k.File, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600) //nolint:gosec // the admin names the file
+	f, err := os.OpenFile(k.File, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("the directory %s does not exist", filepath.Dir(k.File))
 	}
@@ -95,7 +95,7 @@ func (k SealingKeys) create() (err error) {
 	if runtime.GOOS == "windows" { // has no fsync of directories
 		return nil
 	}
-	dir, err := os.Open(filepath.Dir(k.File)) //nolint:gosec // the admin names the file
+	dir, err := os.Open(filepath.Dir(k.File))
 	if err != nil {
 		return err
 	}

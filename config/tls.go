@@ -28,7 +28,7 @@ func (t *TLS) ServerConfig(now func() time.Time, log *slog.Logger) (*tls.Config,
 	r.loaded = stamps
 	r.checked.Store(now().UnixNano())
 	return &tls.Config{
-		MinVersion:     uint16(t.MinVersion), //nolint:gosec // Load admits 1.2 and 1.3 only
+		MinVersion:     uint16(t.MinVersion),
 		GetCertificate: r.get,
 	}, nil
 }

@@ -11,7 +11,6 @@ import (
 	"encoding/pem"
 	"log/slog"
 	"math/big"
-	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -225,7 +224,7 @@ func TestHandshakesWhileTheCertificateChanges(t *testing.T) {
 	if got := handshake(); got != "second" {
 		t.Errorf("served %q", got)
 	}
-	if err := ln.(net.Listener).Close(); err != nil {
+	if err := ln.Close(); err != nil {
 		t.Error(err)
 	}
 	<-served

@@ -31,10 +31,10 @@
 //   - null, the empty string and a path that leads nowhere are absent: nothing is written and the user keeps the old value.
 //   - A value over 2,048 characters (Unicode code points), nested deeper than 16 levels or not text at all is an error; it is never cut.
 //
-// email_verified and phone_number_verified are statements about email and phone_number as the same
-// provider gave them. They are written when, and only when, the same assertion writes the address: "true" for the
-// boolean true or the string "true", "false" for everything else, an absent claim included. Without
-// the address they are withheld: a provider cannot vouch for a value it did not bring.
+// email_verified and phone_number_verified are statements about email and phone_number as the same assertion
+// gave them: "true" for the boolean true or the string "true", "false" for everything else that is there. Without
+// the address they are withheld, because a provider cannot vouch for a value it did not bring. Where the
+// claim is absent nothing is written here either, and federation/pool, which knows the old address, takes a new one for unverified.
 package mapping
 
 // Claims are the verified statements of a provider about a person, in JSON's types: string,

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -43,8 +44,8 @@ func FuzzApply(f *testing.F) {
 			}
 		}
 		v, written := r.Attributes["email_verified"]
-		if _, addressed := r.Attributes["email"]; written != addressed {
-			t.Fatalf("email written: %v, email_verified written: %v", addressed, written)
+		if _, addressed := r.Attributes["email"]; written && !addressed {
+			t.Fatalf("email_verified = %q without an email", v)
 		}
 		if literal, there := c[flag]; there && v == "true" && flag[0] != '=' && flag[0] != '[' && literal != true && literal != "true" {
 			t.Fatalf("email_verified is true from %v", literal)
@@ -58,7 +59,7 @@ func BenchmarkApply20Rules(b *testing.B) {
 	m := map[string]string{"email": "email", "email_verified": "email_verified", "name": "name", "locality": "address.locality",
 		"roles": "realm_access.roles", "first": "realm_access.roles[0]", "org": "= example", "n": "n", "address": "address"}
 	for len(m) < 20 {
-		m["custom:"+string(rune('a'+len(m)))] = "name"
+		m["custom:"+strconv.Itoa(len(m))] = "name"
 	}
 	rules, err := mapping.Compile(m)
 	if err != nil {
@@ -75,7 +76,7 @@ func BenchmarkApply20Rules(b *testing.B) {
 func BenchmarkCompile20Rules(b *testing.B) {
 	m := map[string]string{}
 	for len(m) < 20 {
-		m["custom:"+string(rune('a'+len(m)))] = "realm_access.roles[0]"
+		m["custom:"+strconv.Itoa(len(m))] = "realm_access.roles[0]"
 	}
 	b.ReportAllocs()
 	for b.Loop() {

@@ -204,7 +204,7 @@ func verified(r rule, value string, outcome Outcome, addressed bool) (string, Ou
 	case outcome == Written && value == "true":
 		return "true", Written, ""
 	case outcome == Absent:
-		return "false", Written, "the provider did not say; absent trust is false"
+		return "", Absent, "the provider did not say; a new " + r.base + " counts as unverified"
 	}
 	return "false", Written, `only true and "true" count as verified`
 }

@@ -208,7 +208,7 @@ func TestValuesThatCannotBeAttributesAreErrors(t *testing.T) {
 }
 
 func TestVerifiedFlagsAreTrueOnlyWhenTheProviderSaysSo(t *testing.T) {
-	const withheld = "withheld"
+	const withheld, absent = "withheld", "absent"
 	for _, row := range []struct{ name, json, rule, want string }{
 		{"boolean true", `{"email": "a@b", "v": true}`, "v", "true"},
 		{"string true", `{"email": "a@b", "v": "true"}`, "v", "true"},
@@ -220,8 +220,9 @@ func TestVerifiedFlagsAreTrueOnlyWhenTheProviderSaysSo(t *testing.T) {
 		{"list with true", `{"email": "a@b", "v": [true]}`, "v", "false"},
 		{"object", `{"email": "a@b", "v": {"true": true}}`, "v", "false"},
 		{"too long", `{"email": "a@b", "v": "` + strings.Repeat("x", 3000) + `"}`, "v", "false"},
-		{"null", `{"email": "a@b", "v": null}`, "v", "false"},
-		{"absent", `{"email": "a@b"}`, "v", "false"},
+		{"null", `{"email": "a@b", "v": null}`, "v", absent},
+		{"empty", `{"email": "a@b", "v": ""}`, "v", absent},
+		{"absent", `{"email": "a@b"}`, "v", absent},
 		{"no address in this assertion", `{"v": true}`, "v", withheld},
 		{"empty address", `{"email": "", "v": true}`, "v", withheld},
 		{"neither", `{}`, "v", withheld},
