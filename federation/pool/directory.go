@@ -135,7 +135,9 @@ func storeFault(operation string, err error, missing string) error {
 }
 
 // absent is the answer for a name that no document can have.
-func absent(operation, missing string) error { return storeFault(operation, store.ErrNotFound, missing) }
+func absent(operation, missing string) error {
+	return storeFault(operation, store.ErrNotFound, missing)
+}
 
 // checkLimit keeps a page's size within what engines allow.
 func checkLimit(limit int) error {

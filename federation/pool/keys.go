@@ -68,8 +68,8 @@ func isASCII(s string) bool {
 	return true
 }
 
-// storable reports whether s can be kept and compared without loss: JSON replaces
-// invalid UTF-8, and engines refuse NUL.
+// storable reports whether s can be kept and compared without loss: JSON and regular expressions
+// replace invalid UTF-8 with U+FFFD, which is a symbol to a pattern, and engines refuse NUL.
 func storable(s string) bool {
 	return utf8.ValidString(s) && strings.IndexByte(s, 0) < 0
 }

@@ -30,7 +30,7 @@ var notRedirects = []string{
 // the loopback host only, or an app's own scheme (RFC 8252 section 7.1). Requests have to match it exactly, so it has
 // no wildcard.
 func CheckRedirect(raw string) string {
-	if n := utf8.RuneCountInString(raw); n < 1 || n > maxURL || !urlPattern.MatchString(raw) {
+	if n := utf8.RuneCountInString(raw); n < 1 || n > maxURL || !storable(raw) || !urlPattern.MatchString(raw) {
 		return "must have 1 to 1024 characters without spaces or control characters"
 	}
 	if strings.Contains(raw, "#") {

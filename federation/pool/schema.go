@@ -28,6 +28,8 @@ const (
 	attrIdentities = "identities"
 )
 
+const tooManyCustom = "at most 50 custom attributes are possible"
+
 var customNamePattern = regexp.MustCompile(`^[\p{L}\p{M}\p{S}\p{N}\p{P}]+$`)
 
 // StandardSchema returns the attributes that every pool has: those of OpenID Connect Core section 5.1, the two
@@ -69,7 +71,7 @@ func (a SchemaAttribute) Custom() bool {
 }
 
 // schemaFrom returns the standard attributes as specs change them, and the custom ones of
-// specs, with the problems found in them.
+// specs, with everything that is wrong with them; the paths count the specs.
 func schemaFrom(specs []SchemaSpec) ([]SchemaAttribute, Problems) {
 	var ps Problems
 	schema := StandardSchema()
@@ -87,12 +89,17 @@ func schemaFrom(specs []SchemaSpec) ([]SchemaAttribute, Problems) {
 			var found Problems
 			a, found = customFrom(s)
 			ps.under(path, found)
+			ps.under(path, validateCustom(a))
 			schema = append(schema, a)
 		}
+		ps.under(path, validateConstraints(a))
 		if seen[a.Name] {
 			ps.add(path+".Name", "the attribute is declared twice")
 		}
 		seen[a.Name] = true
+	}
+	if len(schema)-standard > maxCustomAttributes {
+		ps.add("Schema", tooManyCustom)
 	}
 	return schema, ps
 }
@@ -203,7 +210,7 @@ func validateSchema(schema []SchemaAttribute) Problems {
 		ps.under(path, validateConstraints(a))
 	}
 	if custom > maxCustomAttributes {
-		ps.add("Schema", "at most 50 custom attributes are possible")
+		ps.add("Schema", tooManyCustom)
 	}
 	for _, want := range StandardSchema() {
 		i := slices.IndexFunc(schema, func(a SchemaAttribute) bool { return a.Name == want.Name })
@@ -228,7 +235,7 @@ func validateSchema(schema []SchemaAttribute) Problems {
 func validateCustom(a SchemaAttribute) Problems {
 	var ps Problems
 	bare := strings.TrimPrefix(strings.TrimPrefix(a.Name, developerPrefix), customPrefix)
-	if n := utf8.RuneCountInString(bare); n < 1 || n > maxCustomName || !customNamePattern.MatchString(bare) {
+	if n := utf8.RuneCountInString(bare); n < 1 || n > maxCustomName || !storable(bare) || !customNamePattern.MatchString(bare) {
 		ps.add("Name", "must have 1 to 20 characters (letters, digits, symbols, punctuation) besides its prefix")
 	}
 	if a.DeveloperOnly != strings.HasPrefix(a.Name, developerPrefix) {
@@ -267,7 +274,7 @@ func schemaChange(before, after []SchemaAttribute) Problems {
 		if i < 0 {
 			ps.add("Schema", "the custom attribute "+b.Name+" exists and cannot be removed")
 		} else if after[i].DataType != b.DataType {
-			ps.add(at("Schema", i)+".AttributeDataType", "the type of "+b.Name+" cannot be changed from "+b.DataType)
+			ps.add(entry("Schema", b.Name)+".AttributeDataType", "the type cannot be changed from "+b.DataType)
 		}
 	}
 	return ps

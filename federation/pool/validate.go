@@ -28,6 +28,11 @@ func validPoolID(id string) bool { return len(id) <= maxPoolID && poolIDPattern.
 
 // ValidatePool returns everything that is wrong with a pool by itself.
 func ValidatePool(p Pool) []Problem {
+	return append(validatePoolFields(p), validateSchema(p.Schema)...)
+}
+
+// validatePoolFields checks all but the schema.
+func validatePoolFields(p Pool) Problems {
 	var ps Problems
 	if !poolNamePattern.MatchString(p.Name) {
 		ps.add("PoolName", `must have 1 to 128 characters of letters, digits, spaces and _+=,.@-`)
@@ -44,7 +49,6 @@ func ValidatePool(p Pool) []Problem {
 	if p.SigningKeyDays < 0 || p.SigningKeyDays > maxSigningKeyDays {
 		ps.add("SigningKeyDays", "must be from 0 (never) to 3650")
 	}
-	ps = append(ps, validateSchema(p.Schema)...)
 	return ps
 }
 

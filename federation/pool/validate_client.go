@@ -9,8 +9,8 @@ import (
 )
 
 var (
-	clientIDPattern     = regexp.MustCompile(`^[\w+]{1,128}$`)                     // ClientIdType
-	clientSecretPattern = regexp.MustCompile(`^[\w+]{24,64}$`)                     // ClientSecretType
+	clientIDPattern     = regexp.MustCompile(`^[\w+]{1,128}$`)                    // ClientIdType
+	clientSecretPattern = regexp.MustCompile(`^[\w+]{24,64}$`)                    // ClientSecretType
 	scopePattern        = regexp.MustCompile(`^[\x21\x23-\x5B\x5D-\x7E]{1,256}$`) // ScopeType
 )
 

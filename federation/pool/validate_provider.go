@@ -54,7 +54,8 @@ func ValidateProvider(ip IdentityProvider, p Pool) (problems, warnings []Problem
 }
 
 func checkProviderName(ps *Problems, ip IdentityProvider) {
-	if !characters(ip.Name, 1, maxProviderName) || !providerNamePattern.MatchString(ip.Name) || strings.Contains(ip.Name, "_") {
+	if !characters(ip.Name, 1, maxProviderName) || !storable(ip.Name) || !providerNamePattern.MatchString(ip.Name) ||
+		strings.Contains(ip.Name, "_") {
 		ps.add("ProviderName", "must have 1 to 32 letters, digits, symbols or punctuation marks, no underscore and no space")
 		return
 	}
