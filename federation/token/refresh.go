@@ -15,6 +15,9 @@ type Refresh struct {
 	ClientID string
 	Rotate   bool          // Client.RotateRefreshTokens
 	Grace    time.Duration // Client.RotationGrace, 0 to 60 s
+	// Admit may refuse the grant before anything is written, so that a request that is refused for another
+	// reason does not cost the token. Its error is returned under the operation's name. Nil admits.
+	Admit func(Grant) error
 }
 
 // Refresh exchanges a refresh token for the grant and, with rotation, the token's successor; newRefresh is empty if the
@@ -45,15 +48,23 @@ func (g *Grants) Refresh(ctx context.Context, refresh string, in Refresh) (out G
 			return ErrRevoked
 		case !now.Before(r.RefreshExpires):
 			return ErrRefreshExpired
-		case same(r.Current, sum) && !in.Rotate:
+		}
+		current, before := same(r.Current, sum), same(r.Previous, sum) && now.Before(r.GraceUntil)
+		if (current || before) && in.Admit != nil {
+			if err := in.Admit(r.Grant); err != nil {
+				return err
+			}
+		}
+		switch {
+		case current && !in.Rotate:
 			return store.ErrUnchanged
-		case same(r.Current, sum):
+		case current:
 			salt := newSalt()
 			next = h.next(salt)
 			r.Previous, r.Current = r.Current, next.sum()
 			r.Salt, r.GraceUntil = g.Ring.Seal(salt, r.saltContext()), now.Add(in.Grace)
 			return nil
-		case same(r.Previous, sum) && now.Before(r.GraceUntil):
+		case before:
 			salt, err := g.Ring.Open(r.Salt, r.saltContext())
 			if err != nil {
 				return fmt.Errorf("open salt: %w", err)

@@ -68,7 +68,7 @@ var (
 	ErrIssuer    = errors.New("the token is from another issuer")
 	ErrKey       = errors.New("the token's key is not one of the pool's")
 	ErrSignature = errors.New("the token's signature is wrong")
-	ErrTokenUse  = errors.New("the token is not an access token")
+	ErrTokenUse  = errors.New("the token is of another use")
 	ErrExpired   = errors.New("the token has expired")
 )
 

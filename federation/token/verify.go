@@ -85,7 +85,7 @@ func (i *Issuer) verifyAccess(ctx context.Context, raw string) (a Access, reason
 	if err != nil {
 		return a, nil, err
 	}
-	if reason := keys.verify(sig, i.Now()); reason != nil {
+	if reason := keys.verify(sig, i.Now(), true); reason != nil {
 		return a, reason, nil
 	}
 	if c.TokenUse != useAccess {
@@ -101,8 +101,8 @@ func (i *Issuer) verifyAccess(ctx context.Context, raw string) (a Access, reason
 	}, nil, nil
 }
 
-// verify checks a signature against the published key it names.
-func (r *ring) verify(sig *jose.JSONWebSignature, now time.Time) error {
+// verify checks a signature against the published key it names, which must be of the use: access or ID tokens.
+func (r *ring) verify(sig *jose.JSONWebSignature, now time.Time, access bool) error {
 	header := sig.Signatures[0].Header
 	key := r.byKID[header.KeyID]
 	found := false
@@ -114,7 +114,7 @@ func (r *ring) verify(sig *jose.JSONWebSignature, now time.Time) error {
 		return ErrKey
 	case header.Algorithm != key.public.Algorithm:
 		return ErrAlgorithm
-	case !key.access:
+	case key.access != access:
 		return ErrTokenUse
 	}
 	if _, err := sig.Verify(key.public.Key); err != nil {
