@@ -1,0 +1,125 @@
+package oidc
+
+import (
+	"context"
+	"crypto/subtle"
+	"fmt"
+	"net/url"
+
+	"github.com/weir-id/weir/federation"
+	"github.com/weir-id/weir/federation/fault"
+	"github.com/weir-id/weir/federation/secret"
+)
+
+// maxCode bounds the authorization code that is sent on, in bytes.
+const maxCode = 8 << 10
+
+// Finish implements federation.Provider: it exchanges the code, verifies the ID token and asks userinfo.
+func (p *Provider) Finish(ctx context.Context, a federation.Attempt, r federation.Response) (federation.Identity, error) {
+	if err := p.usable(a); err != nil {
+		return federation.Identity{}, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, finishTimeout)
+	defer cancel()
+	answer, err := readAnswer(r.Values(), a)
+	if err != nil {
+		return federation.Identity{}, err
+	}
+	md, err := p.describe(ctx)
+	if err != nil {
+		return federation.Identity{}, err
+	}
+	code, err := p.accept(md, answer)
+	if err != nil {
+		return federation.Identity{}, err
+	}
+	token, err := p.exchange(ctx, md, a, code)
+	if err != nil {
+		return federation.Identity{}, err
+	}
+	id, err := p.verifyIDToken(ctx, md, a, token)
+	if err != nil {
+		return federation.Identity{}, err
+	}
+	claims := id.claims
+	if md.userInfoURL != "" {
+		info, err := p.fetchUserInfo(ctx, md, token.AccessToken, id.subject)
+		if err != nil {
+			return federation.Identity{}, err
+		}
+		claims = merge(claims, info)
+	}
+	return federation.Identity{
+		Provider:     p.cfg.Name,
+		ProviderType: p.cfg.Type,
+		Issuer:       p.s.issuer,
+		Subject:      id.subject,
+		Claims:       withoutOrphans(claims),
+		AuthTime:     id.authTime,
+		SessionIndex: id.session,
+		Tokens: federation.UpstreamTokens{
+			Access:  secret.New(token.AccessToken),
+			Refresh: secret.New(token.RefreshToken),
+			ID:      secret.New(id.raw),
+			Expires: p.expiry(token.ExpiresIn),
+		},
+	}, nil
+}
+
+// answer is an authorization response (RFC 6749 section 4.1.2, RFC 9207).
+type answer struct{ code, iss, err, description string }
+
+// readAnswer reads the response and checks that it is to this attempt. The broker has found the attempt by
+// this very state; the check here keeps the promise where there is another caller.
+func readAnswer(v url.Values, a federation.Attempt) (answer, error) {
+	one := func(name string) string {
+		if len(v[name]) == 0 {
+			return ""
+		}
+		return v[name][0]
+	}
+	if subtle.ConstantTimeCompare([]byte(one("state")), []byte(a.ID)) != 1 {
+		return answer{}, fault.New(fault.Invalid, publicForeign, ErrState)
+	}
+	for _, name := range []string{"state", "code", "iss", "error", "error_description"} {
+		if len(v[name]) > 1 { // RFC 6749 section 3.1
+			return answer{}, fault.New(fault.Invalid, publicForeign, fmt.Errorf("%w: %s more than once", ErrResponse, name))
+		}
+	}
+	return answer{code: one("code"), iss: one("iss"), err: one("error"), description: one("error_description")}, nil
+}
+
+// accept returns the code of a good answer. The issuer comes first: until it is right, nothing says that the answer
+// is this provider's (RFC 9207 section 2.4). An error without iss is reported as what it is: it gives nothing away.
+func (p *Provider) accept(md *metadata, r answer) (string, error) {
+	missing := r.iss == "" && md.responseIss && r.err == ""
+	if missing || r.iss != "" && r.iss != p.s.issuer {
+		return "", fault.New(fault.Invalid, publicForeign,
+			fmt.Errorf("%w: response is of %s, the provider is %q", ErrIssuer, quote(r.iss), p.s.issuer))
+	}
+	if r.err != "" {
+		return "", refusal(r)
+	}
+	if r.code == "" || len(r.code) > maxCode {
+		return "", fault.New(fault.Invalid, publicForeign, fmt.Errorf("%w: code of %d bytes", ErrResponse, len(r.code)))
+	}
+	return r.code, nil
+}
+
+// refusal is the fault of an error response: RFC 6749 section 4.1.2.1, OpenID Connect Core section 3.1.2.6, and what
+// providers send where the person pressed cancel.
+func refusal(r answer) *fault.Error {
+	cause := fmt.Errorf("%w: %s: %s", ErrAnswer, quote(r.err), quote(r.description))
+	switch r.err {
+	case "access_denied", "user_denied", "user_cancelled", "user_cancelled_login", "user_cancelled_authorize", "unmet_authentication_requirements":
+		return fault.New(fault.Denied, "The sign-in was cancelled or refused at the identity provider.", cause)
+	case "login_required", "interaction_required", "consent_required", "account_selection_required":
+		return fault.New(fault.LoginRequired, "The identity provider needs you to sign in.", cause)
+	case "unauthorized_client", "invalid_client", "invalid_scope", "unsupported_response_type", "invalid_redirect_uri":
+		return fault.New(fault.Config, publicMisconfig, cause)
+	case "temporarily_unavailable", "server_error":
+		return fault.New(fault.Upstream, "The identity provider is not available right now. Please try again later.", cause)
+	default:
+		return fault.New(fault.Upstream, "The identity provider could not complete the sign-in.", cause)
+	}
+}

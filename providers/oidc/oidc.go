@@ -1,0 +1,148 @@
+// Package oidc signs people in through an OpenID Connect provider: the kind "OIDC" of federation.Provider.
+//
+// It owns the relying party's half of OpenID Connect Core 1.0 section 3.1 (authorization code flow): the
+// authorization request, always with state, nonce and PKCE (RFC 7636, S256); the answer, with the issuer
+// check of RFC 9207; the code exchange and the client's authentication at it; the ID token and userinfo checks;
+// and the upkeep of discovery documents and key sets. It does not own the attempt (federation.Broker makes
+// state, nonce and verifier), what claims mean (mapping), or which addresses may be called (federation/outgoing).
+//
+// One Provider serves all logins of one configuration. It fetches nothing until the first login, keeps what
+// it fetched for an hour, and lives on the last good copy for a day while the provider's documents
+// cannot be had. Every wait is bounded: see finishTimeout.
+package oidc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	gooidc "github.com/coreos/go-oidc/v3/oidc"
+	"golang.org/x/oauth2"
+
+	"github.com/weir-id/weir/federation"
+	"github.com/weir-id/weir/federation/fault"
+	"github.com/weir-id/weir/federation/pool"
+)
+
+// Bounds of one login, by the wall clock. They cover every fetch in it, so a provider that is slow
+// at each step is not slow five times over.
+const (
+	beginTimeout  = 10 * time.Second
+	finishTimeout = 20 * time.Second
+)
+
+// Options are what a Provider needs besides its configuration. All fields but AllowPrivate are required.
+type Options struct {
+	// HTTP makes every fetch. It must be one of federation/outgoing: this package trusts it to bound
+	// time and size, to keep to allowed addresses and never to redirect a POST.
+	HTTP *http.Client
+	// AllowPrivate is outgoing.Options.AllowPrivate: it admits plain http in URLs.
+	AllowPrivate bool
+	// Now is the clock that token lifetimes and the ages of cached documents are measured with.
+	Now func() time.Time
+}
+
+// Provider is one OpenID Connect provider of one pool. It is safe for concurrent use.
+type Provider struct {
+	cfg    pool.IdentityProvider
+	s      settings
+	http   *http.Client
+	now    func() time.Time
+	open   bool // AllowPrivate
+	static *metadata
+	disco  *remote[*metadata]
+
+	mu   sync.Mutex
+	keys *keySet // of the jwks_uri in use, so that a refreshed discovery does not lose it
+}
+
+var _ federation.Provider = (*Provider)(nil)
+
+// New returns the provider of cfg. It does no I/O. Its error lists every fault of cfg.Details.
+func New(cfg pool.IdentityProvider, o Options) (*Provider, error) {
+	s, faults := parse(cfg.Details, o.AllowPrivate)
+	if len(faults) > 0 {
+		errs := make([]error, 0, len(faults))
+		for _, f := range faults {
+			errs = append(errs, f)
+		}
+		return nil, errors.Join(errs...)
+	}
+	p := &Provider{cfg: cfg, s: s, http: o.HTTP, now: o.Now, open: o.AllowPrivate}
+	if s.complete() {
+		md, err := p.metadata(discovered{})
+		if err != nil {
+			return nil, err
+		}
+		p.static = md
+		return p, nil
+	}
+	p.disco = newRemote(o.Now, p.discover)
+	return p, nil
+}
+
+// describe returns the provider's metadata, from the configuration or from its discovery document.
+func (p *Provider) describe(ctx context.Context) (*metadata, error) {
+	if p.static != nil {
+		return p.static, nil
+	}
+	md, err := p.disco.get(ctx)
+	if err != nil {
+		return nil, asFault(ErrDiscovery, err)
+	}
+	return md, nil
+}
+
+// Begin implements federation.Provider: it returns the authorization request (OpenID Connect Core
+// section 3.1.2.1) as a URL. The attempt must carry ID, Nonce, Verifier and CallbackURL.
+func (p *Provider) Begin(ctx context.Context, a federation.Attempt) (federation.Challenge, error) {
+	if err := p.usable(a); err != nil {
+		return federation.Challenge{}, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, beginTimeout)
+	defer cancel()
+	md, err := p.describe(ctx)
+	if err != nil {
+		return federation.Challenge{}, err
+	}
+	opts := []oauth2.AuthCodeOption{gooidc.Nonce(a.Nonce), oauth2.S256ChallengeOption(a.Verifier)}
+	hint := func(name, value string) {
+		if value != "" {
+			opts = append(opts, oauth2.SetAuthURLParam(name, value))
+		}
+	}
+	hint("login_hint", a.Request.LoginHint)
+	hint("prompt", strings.Join(a.Request.Prompt, " "))
+	hint("acr_values", a.Request.ACRValues)
+	hint("ui_locales", a.Request.UILocales)
+	if a.Request.MaxAge != nil {
+		hint("max_age", strconv.Itoa(*a.Request.MaxAge))
+	}
+	return federation.Challenge{URL: p.oauth(md, a).AuthCodeURL(a.ID, opts...)}, nil
+}
+
+// oauth returns the OAuth client for an attempt. The secret is set where it is used: see exchange.
+func (p *Provider) oauth(md *metadata, a federation.Attempt) *oauth2.Config {
+	return &oauth2.Config{
+		ClientID:    p.s.clientID,
+		Endpoint:    oauth2.Endpoint{AuthURL: md.authURL, TokenURL: md.tokenURL},
+		RedirectURL: a.CallbackURL,
+		Scopes:      p.s.scopes,
+	}
+}
+
+// usable refuses an attempt that was not made for this provider, or lacks its secrets: an empty nonce would equal an absent one.
+func (p *Provider) usable(a federation.Attempt) error {
+	switch {
+	case a.ID == "" || a.Nonce == "" || a.Verifier == "" || a.CallbackURL == "":
+		return fault.New(fault.Internal, "Something went wrong on our side.", fmt.Errorf("%w: attempt without id, nonce, verifier or callback", ErrState))
+	case a.PoolID != p.cfg.PoolID || a.Provider != p.cfg.Name:
+		return fault.New(fault.Internal, "Something went wrong on our side.", fmt.Errorf("%w: attempt at provider %q of pool %q", ErrState, a.Provider, a.PoolID))
+	}
+	return nil
+}

@@ -1,0 +1,113 @@
+// Package providers is the table of kinds of identity provider and the set of those in use.
+//
+// It owns which ProviderType is spoken by which package, and how long a provider lives in memory. What
+// a provider does is in its own package (providers/oidc, saml, …); its configuration is in federation/pool.
+//
+// To add a kind: write its package, add one line to kinds.
+package providers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/weir-id/weir/federation"
+	"github.com/weir-id/weir/federation/fault"
+	"github.com/weir-id/weir/federation/pool"
+	"github.com/weir-id/weir/providers/detail"
+	"github.com/weir-id/weir/providers/oidc"
+)
+
+// Options are what every provider gets. All fields but AllowPrivate are required.
+type Options struct {
+	HTTP         *http.Client     // of federation/outgoing
+	AllowPrivate bool             // outgoing.Options.AllowPrivate
+	Now          func() time.Time // the clock
+}
+
+// kind is one ProviderType of the API model.
+type kind struct {
+	// new makes a provider. It does no I/O and keeps nothing that needs closing.
+	new func(cfg pool.IdentityProvider, o Options) (federation.Provider, error)
+	// validate returns what is wrong with its details.
+	validate func(d pool.Details, allowPrivate bool) []detail.Fault
+}
+
+var kinds = map[string]kind{
+	"OIDC": {newOIDC, oidc.Validate},
+}
+
+func newOIDC(cfg pool.IdentityProvider, o Options) (federation.Provider, error) {
+	p, err := oidc.New(cfg, oidc.Options{HTTP: o.HTTP, AllowPrivate: o.AllowPrivate, Now: o.Now})
+	if err != nil {
+		return nil, err // not p: a nil *oidc.Provider is not a nil Provider
+	}
+	return p, nil
+}
+
+// ErrType is found under the error for a ProviderType that is not in the table.
+var ErrType = errors.New("providers: unknown provider type")
+
+// Validate returns everything that is wrong with the type and details of cfg, by key, "ProviderType" among them; nil if nothing is. It
+// does no I/O and quotes no value. allowPrivate is that of Options.
+func Validate(cfg pool.IdentityProvider, allowPrivate bool) []detail.Fault {
+	k, ok := kinds[cfg.Type]
+	if !ok {
+		names := make([]string, 0, len(kinds))
+		for name := range kinds {
+			names = append(names, name)
+		}
+		slices.Sort(names)
+		return []detail.Fault{{Key: "ProviderType", Problem: "must be one of: " + strings.Join(names, ", ")}}
+	}
+	return k.validate(cfg.Details, allowPrivate)
+}
+
+// Set makes providers of their configurations and keeps them, because a provider keeps what it has
+// fetched. It is safe for concurrent use. It holds one provider for each name that was ever used, so its size is that of the configuration.
+type Set struct {
+	o  Options
+	mu sync.Mutex
+	m  map[key]entry
+}
+
+type key struct{ pool, name string }
+
+type entry struct {
+	modified time.Time
+	provider federation.Provider
+}
+
+// NewSet returns an empty set.
+func NewSet(o Options) *Set { return &Set{o: o, m: map[key]entry{}} }
+
+// Provider returns the provider of cfg: the kept one as long as cfg.Modified is the same, else a new one. It
+// does no I/O. A configuration that cannot be used is a fault.Config.
+func (s *Set) Provider(_ context.Context, cfg pool.IdentityProvider) (federation.Provider, error) {
+	k, ok := kinds[cfg.Type]
+	if !ok {
+		return nil, misconfigured(cfg, fmt.Errorf("%w %q", ErrType, cfg.Type))
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	id := key{cfg.PoolID, cfg.Name}
+	if e, ok := s.m[id]; ok && e.modified.Equal(cfg.Modified) {
+		return e.provider, nil
+	}
+	p, err := k.new(cfg, s.o)
+	if err != nil {
+		return nil, misconfigured(cfg, err)
+	}
+	s.m[id] = entry{modified: cfg.Modified, provider: p}
+	return p, nil
+}
+
+func misconfigured(cfg pool.IdentityProvider, err error) *fault.Error {
+	return fault.New(fault.Config, "The connection to the identity provider is not set up correctly. An administrator has to change it.",
+		fmt.Errorf("provider %q of pool %s: %w", cfg.Name, cfg.PoolID, err))
+}
