@@ -205,6 +205,28 @@ func TestRefreshShowsNewTokens(t *testing.T) {
 	}
 }
 
+func TestRefreshesOfOneSessionTakeTurns(t *testing.T) {
+	f := newFixture(t, nil)
+	f.signIn()
+	const racers = 8
+	statuses := make(chan int, racers)
+	for range racers {
+		go func() {
+			status := 0
+			defer func() { statuses <- status }() // also where do gives up
+			status = f.do(f.browser, "POST", "/refresh").status
+		}()
+	}
+	for range racers {
+		if status := <-statuses; status != http.StatusSeeOther {
+			t.Errorf("refresh: %d", status)
+		}
+	}
+	if !f.signedIn() {
+		t.Fatal("a refresh token was used twice and ended the session")
+	}
+}
+
 func TestRefusedRefreshEndsTheSession(t *testing.T) {
 	f := newFixture(t, nil)
 	f.signIn()
@@ -385,7 +407,7 @@ func TestNewAppReportsEveryFault(t *testing.T) {
 	if err == nil {
 		t.Fatal("accepted")
 	}
-	for _, want := range []string{"Issuer:", "ClientID:", "BaseURL:", "Now:"} {
+	for _, want := range []string{"issuer:", "client ID:", "base URL:", "now:"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("%q is missing in %v", want, err)
 		}
