@@ -4,9 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"testing"
-	"time"
-
-	"go.yaml.in/yaml/v3"
 
 	"github.com/weir-id/weir/federation/fault"
 	"github.com/weir-id/weir/federation/pool"
@@ -75,39 +72,5 @@ func TestIdentifiersAndDomainsMoveWithinOneApply(t *testing.T) {
 	ip, err := f.ProviderByIdentifier(t.Context(), p.ID, "example.com")
 	if err != nil || p.Name != "a" || ip.Name != "One" {
 		t.Errorf("pool %s, provider %s, error %v", p.Name, ip.Name, err)
-	}
-}
-
-func TestSpecReadsTheDesignsExample(t *testing.T) {
-	const file = `
-UserPools:
-- PoolName: example
-  Id: local_Example01
-  Domain: example
-  Schema: [{Name: department, AttributeDataType: String, Mutable: true}]
-  IdentityProviders:
-  - ProviderName: Corp
-    ProviderType: OIDC
-    AttributeMapping: {email: email, email_verified: email_verified, name: name}
-    IdpIdentifiers: [example.com]
-  Clients:
-  - ClientName: web
-    ClientId: exampleclient0000000000001
-    GenerateSecret: true
-    CallbackURLs: ["https://app.example.com/callback"]
-    LogoutURLs: ["https://app.example.com/"]
-    AllowedOAuthFlows: [code]
-    AllowedOAuthScopes: [openid, email, profile]
-    SupportedIdentityProviders: [Corp]
-`
-	var s pool.Spec
-	if err := yaml.Unmarshal([]byte(file), &s); err != nil {
-		t.Fatal(err)
-	}
-	f := newFixture(t)
-	apply(t, f, s)
-	c, err := f.Client(t.Context(), "exampleclient0000000000001")
-	if err != nil || c.PoolID != "local_Example01" || c.Secret.IsZero() || !c.EnableTokenRevocation || c.RefreshTokenValidity != 30*24*time.Hour {
-		t.Errorf("client %+v, error %v", c, err)
 	}
 }
