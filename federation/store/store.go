@@ -41,7 +41,7 @@ const (
 type Doc struct {
 	// Key names the document within its kind: 1 to MaxKey bytes.
 	Key string
-	// Unique values are held by at most one live document of the kind.
+	// Unique values are held by at most one live document of the kind. The same value twice is as good as once.
 	Unique []string
 	// Index entries have the form name:value. A document has at most one entry of a name.
 	Index []string
@@ -59,7 +59,8 @@ type Doc struct {
 // with ctx, and a write whose method returned nil survives the process being
 // killed. A method that failed with ErrUnavailable or ctx's error may
 // still have taken effect. Keys and values are arbitrary bytes and compare
-// bytewise; NUL bytes are not allowed in them.
+// bytewise; NUL bytes are not allowed in them. A key that breaks the rules of Doc names no document,
+// so the reading methods answer ErrNotFound to it; Doc.Check and CheckList hold the rules for Put and List.
 type Engine interface {
 	// Get returns the live document of that key. Errors: ErrNotFound.
 	Get(ctx context.Context, kind, key string) (Doc, error)
@@ -76,10 +77,12 @@ type Engine interface {
 	Delete(ctx context.Context, kind, key string) error
 	// List returns up to limit (1 to MaxList) live documents that have an index entry with the prefix index,
 	// in the order of (entry, key), beginning behind the cursor after ("" is the start; see Cursor).
-	// An empty index lists every document of the kind in the order of keys.
+	// An empty index lists every document of the kind in the order of keys; any other one begins with
+	// name and colon, so that it meets at most one entry of a document. Errors: ErrInvalid.
 	// Documents that are written meanwhile may be in the answer or not; none that stays unchanged is left out or comes twice.
 	List(ctx context.Context, kind, index, after string, limit int) ([]Doc, error)
-	// Sweep removes documents that expired before the given time and returns how many.
+	// Sweep removes documents that expired before the given time and returns how many. A document that
+	// is live for readers stays, also when the given time lies in the future.
 	Sweep(ctx context.Context, before time.Time) (int, error)
 	// Close ends the engine after the writes under way. Later calls return ErrUnavailable.
 	Close() error

@@ -1,0 +1,200 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/weir-id/weir/cmd/weir/demo"
+	"github.com/weir-id/weir/config"
+	"github.com/weir-id/weir/federation/pool"
+	"github.com/weir-id/weir/federation/secret"
+	"github.com/weir-id/weir/providers/oidc/oidctest"
+	"github.com/weir-id/weir/server"
+)
+
+// What the demonstration is made of. Its secrets guard nothing: all of it listens on the loopback address only.
+const (
+	demoPool         = "local_Demo00001"
+	demoClient       = "demoharbourbooks0000000001"
+	demoClientSecret = "demonstration_client_secret" //nolint:gosec // see above
+	demoUpstream     = "weir-demo"
+	demoUpstreamKey  = "demonstration-upstream-secret" //nolint:gosec // see above
+	riverbankPath    = "/riverbank"
+	lighthousePath   = "/lighthouse"
+)
+
+func demoCommand() *cobra.Command {
+	var dir string
+	cmd := &cobra.Command{
+		Use:   "demo [--data DIR]",
+		Short: "Try it: broker, identity provider and application in one process",
+		Long: `Run the broker, two demonstration identity providers with people in them, and a sample application, all on
+this machine's loopback address. Nothing is kept, unless --data names a directory.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return runDemo(cmd.Context(), dir, cmd.OutOrStdout(), cmd.ErrOrStderr())
+		},
+	}
+	cmd.Flags().StringVar(&dir, "data", "", "keep the data in this directory")
+	_ = cmd.MarkFlagDirname("data") // fails only for a flag that does not exist
+	return cmd
+}
+
+func runDemo(ctx context.Context, dir string, stdout, stderr io.Writer) (err error) {
+	if dir == "" {
+		if dir, err = os.MkdirTemp("", "weir-demo-"); err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	} else if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	var ls [3]net.Listener
+	for i, port := range []string{"8080", "8081", "8082"} {
+		if ls[i], err = demoListen(ctx, port); err != nil {
+			return err
+		}
+	}
+	broker, upstream, shop := "http://"+ls[0].Addr().String(), "http://"+ls[1].Addr().String(), "http://"+ls[2].Addr().String()
+	log := logger(config.Log{Format: config.FormatText, Level: slog.LevelWarn}, stderr)
+	n, err := openNode(ctx, demoConfig(dir, broker), log)
+	if err != nil {
+		return errors.Join(err, closeAll(ls[:]))
+	}
+	defer func() { err = errors.Join(err, n.close()) }()
+	if err := n.applySpec(ctx, demoSpec(broker, upstream, shop), false, "demo", io.Discard); err != nil {
+		return errors.Join(err, closeAll(ls[:]))
+	}
+	others, err := demoPeers(broker, upstream, shop, log)
+	if err != nil {
+		return errors.Join(err, closeAll(ls[:]))
+	}
+	servers := map[*http.Server]net.Listener{server.HTTP(others[0], log): ls[1], server.HTTP(others[1], log): ls[2]}
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	peers := make(chan error, 1)
+	go func() {
+		defer stop() // when the peers end, the broker has nobody left to talk to
+		peers <- runServers(ctx, servers, new(atomic.Bool), func(context.Context) {})
+	}()
+	if _, err := fmt.Fprintf(stdout, "Open %s in a browser and choose Sign in.\nSign in at Riverbank as alice (password alice) or bob (password bob).\nStop with Ctrl-C.\n", shop); err != nil {
+		return err
+	}
+	err = n.serve(ctx, ls[0])
+	stop()
+	return errors.Join(err, <-peers)
+}
+
+// demoListen prefers a port that is easy to remember.
+func demoListen(ctx context.Context, port string) (net.Listener, error) {
+	l, err := listen(ctx, "127.0.0.1:"+port)
+	if err != nil {
+		l, err = listen(ctx, "127.0.0.1:0")
+	}
+	return l, err
+}
+
+func closeAll(ls []net.Listener) error {
+	var errs []error
+	for _, l := range ls {
+		errs = append(errs, l.Close())
+	}
+	return errors.Join(errs...)
+}
+
+func demoConfig(dir, broker string) *config.Config {
+	return &config.Config{
+		BaseURL:     broker,
+		Region:      "local",
+		Store:       config.Store{Kind: config.StoreBolt, Path: filepath.Join(dir, "weir.db")},
+		SealingKeys: config.SealingKeys{File: filepath.Join(dir, "sealing.keys"), Create: true},
+		Outgoing:    config.Outgoing{AllowPrivate: true},
+	}
+}
+
+func demoSpec(broker, upstream, shop string) pool.Spec {
+	return pool.Spec{UserPools: []pool.PoolSpec{{
+		PoolName: "demo", ID: demoPool,
+		Schema: []pool.SchemaSpec{{Name: "faculty", AttributeDataType: "String"}},
+		IdentityProviders: []pool.ProviderSpec{
+			demoProvider("Riverbank", upstream+riverbankPath, "riverbank.example"),
+			demoProvider("Lighthouse", upstream+lighthousePath, "lighthouse.example"),
+		},
+		Clients: []pool.ClientSpec{{
+			ClientName: "Harbour Books", ClientID: demoClient, ClientSecret: secret.New(demoClientSecret),
+			CallbackURLs: []string{shop + demo.CallbackPath}, LogoutURLs: []string{shop + "/"},
+			AllowedOAuthFlows: []string{"code"}, AllowedOAuthScopes: []string{"openid", "email", "profile"},
+			SupportedIdentityProviders: []string{"Riverbank", "Lighthouse"},
+		}},
+	}}}
+}
+
+func demoProvider(name, issuer, domain string) pool.ProviderSpec {
+	return pool.ProviderSpec{
+		ProviderName: name, ProviderType: "OIDC",
+		ProviderDetails: map[string]secret.Text{
+			"client_id": secret.New(demoUpstream), "client_secret": secret.New(demoUpstreamKey),
+			"oidc_issuer": secret.New(issuer), "authorize_scopes": secret.New("openid email profile"),
+		},
+		AttributeMapping: map[string]string{
+			"email": "email", "email_verified": "email_verified", "name": "name",
+			"given_name": "given_name", "family_name": "family_name", "custom:faculty": "faculty",
+		},
+		IdpIdentifiers: []string{domain},
+	}
+}
+
+// demoPeers are the identity providers upstream and the application downstream.
+func demoPeers(broker, upstream, shop string, log *slog.Logger) ([2]http.Handler, error) {
+	riverbank, err := demoIdentityProvider(broker, upstream+riverbankPath, "Riverbank University",
+		demoPerson("alice", "Alice", "Ångström", "riverbank.example", true, "Hydrology"),
+		demoPerson("bob", "Bob", "O'Neil", "riverbank.example", false, "History"))
+	if err != nil {
+		return [2]http.Handler{}, err
+	}
+	lighthouse, err := demoIdentityProvider(broker, upstream+lighthousePath, "Lighthouse Logistics",
+		demoPerson("carol", "Carol", "Nakamura", "lighthouse.example", true, ""))
+	if err != nil {
+		return [2]http.Handler{}, err
+	}
+	mux := http.NewServeMux()
+	mux.Handle(riverbankPath+"/", riverbank)
+	mux.Handle(lighthousePath+"/", lighthouse)
+	app, err := demo.NewApp(demo.AppConfig{
+		Issuer: broker + "/" + demoPool, ClientID: demoClient, ClientSecret: demoClientSecret,
+		BaseURL: shop, LogoutURL: broker + "/logout", Now: time.Now, Log: log,
+	})
+	return [2]http.Handler{mux, app}, err
+}
+
+func demoIdentityProvider(broker, issuer, name string, people ...oidctest.Person) (http.Handler, error) {
+	return oidctest.New(oidctest.Config{
+		Issuer: issuer, Name: name, Now: time.Now, ShowPeople: true, ConfirmSession: true, People: people,
+		Clients: []oidctest.Client{{
+			ID: demoUpstream, Name: "Weir", Secret: demoUpstreamKey, RedirectURIs: []string{broker + "/oauth2/idpresponse"},
+		}},
+	})
+}
+
+// demoPerson has the username as the password.
+func demoPerson(username, given, family, domain string, verified bool, faculty string) oidctest.Person {
+	claims := map[string]any{
+		"name": given + " " + family, "given_name": given, "family_name": family,
+		"email": username + "@" + domain, "email_verified": verified,
+	}
+	if faculty != "" {
+		claims["faculty"] = faculty
+	}
+	return oidctest.Person{Username: username, Password: username, Subject: username + "-0001", Claims: claims}
+}

@@ -1,0 +1,122 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/url"
+	"os"
+	"time"
+
+	"github.com/weir-id/weir/config"
+	"github.com/weir-id/weir/federation"
+	"github.com/weir-id/weir/federation/audit"
+	"github.com/weir-id/weir/federation/fault"
+	"github.com/weir-id/weir/federation/outgoing"
+	"github.com/weir-id/weir/federation/pool"
+	"github.com/weir-id/weir/federation/secret"
+	"github.com/weir-id/weir/federation/store"
+	"github.com/weir-id/weir/federation/store/bolt"
+	"github.com/weir-id/weir/federation/token"
+	"github.com/weir-id/weir/providers"
+	"github.com/weir-id/weir/server"
+	"github.com/weir-id/weir/server/web"
+)
+
+// node is one process: everything it is made of, wired by name.
+type node struct {
+	cfg       *config.Config
+	log       *slog.Logger
+	now       func() time.Time
+	engine    store.Engine
+	bolt      *bolt.DB
+	ring      *secret.Ring
+	metrics   *server.Metrics
+	audit     audit.Recorder
+	providers *providers.Set
+	directory *pool.Directory
+	keys      *token.Keys
+	issuer    *token.Issuer
+	grants    *token.Grants
+	broker    *federation.Broker
+}
+
+func logger(cfg config.Log, w io.Writer) *slog.Logger {
+	opts := &slog.HandlerOptions{Level: cfg.Level}
+	var h slog.Handler = slog.NewJSONHandler(w, opts)
+	if cfg.Format == config.FormatText {
+		h = slog.NewTextHandler(w, opts)
+	}
+	return slog.New(server.LogHandler{Handler: h})
+}
+
+// openNode opens the store and wires the process. The caller closes it.
+func openNode(ctx context.Context, cfg *config.Config, log *slog.Logger) (*node, error) {
+	n := &node{cfg: cfg, log: log, now: time.Now, metrics: server.NewMetrics(version())}
+	ring, warnings, err := cfg.SealingKeys.Open(os.LookupEnv)
+	if err != nil {
+		return nil, err
+	}
+	for _, w := range append(cfg.Warnings, warnings...) {
+		log.LogAttrs(ctx, slog.LevelWarn, "configuration", slog.String("warning", w))
+	}
+	n.ring = ring
+	if cfg.Store.Kind != config.StoreBolt {
+		return nil, fault.New(fault.Config, "store: this release keeps its data in one file: write bolt:PATH.", nil)
+	}
+	if n.bolt, err = bolt.Open(cfg.Store.Path, bolt.Options{Now: n.now}); err != nil {
+		return nil, err
+	}
+	n.engine = n.bolt
+	if err := store.CheckRing(ctx, n.engine, ring); err != nil {
+		_ = n.engine.Close() // the reason why it is closed says more
+		if errors.Is(err, store.ErrWrongRing) {
+			return nil, fault.New(fault.Config, "The sealing keys do not open the store "+cfg.Store.Path+
+				". It was made with other keys: put those back into sealing_keys. Nothing was changed.", err)
+		}
+		return nil, err
+	}
+	n.wire()
+	return n, nil
+}
+
+func (n *node) wire() {
+	n.audit = audit.Recorders{audit.Log{Logger: n.log}, n.metrics}
+	client := outgoing.New(outgoing.Options{AllowPrivate: n.cfg.Outgoing.AllowPrivate})
+	n.providers = providers.NewSet(providers.Options{HTTP: client, AllowPrivate: n.cfg.Outgoing.AllowPrivate, Now: n.now})
+	n.directory = &pool.Directory{Engine: n.engine, Ring: n.ring, Now: n.now, Region: n.cfg.Region, CheckProvider: n.checkProvider}
+	n.keys = &token.Keys{Engine: n.engine, Ring: n.ring, Now: n.now}
+	n.issuer = &token.Issuer{Keys: n.keys, BaseURL: n.cfg.BaseURL, Now: n.now}
+	n.grants = &token.Grants{Engine: n.engine, Ring: n.ring, Now: n.now}
+	n.broker = &federation.Broker{Directory: n.directory, Providers: n.providers, Grants: n.grants, Ring: n.ring, Audit: n.audit, Now: n.now}
+}
+
+// checkProvider lets the directory refuse what a provider of that kind could not work with.
+func (n *node) checkProvider(ip pool.IdentityProvider) []pool.Problem {
+	var out []pool.Problem
+	for _, f := range providers.Validate(ip, n.cfg.Outgoing.AllowPrivate) {
+		path := "ProviderDetails." + f.Key
+		if f.Key == "ProviderType" {
+			path = f.Key
+		}
+		out = append(out, pool.Problem{Path: path, Message: f.Problem})
+	}
+	return out
+}
+
+func (n *node) server() (*server.Server, error) {
+	base, err := url.Parse(n.cfg.BaseURL)
+	if err != nil {
+		return nil, fmt.Errorf("base_url: %w", err)
+	}
+	return &server.Server{
+		Site:      &web.Site{Base: base, Directory: n.directory, TrustedProxies: n.cfg.TrustedProxies},
+		Directory: n.directory, Broker: n.broker, Grants: n.grants, Issuer: n.issuer, Keys: n.keys,
+		Audit: n.audit, Logger: n.log, Metrics: n.metrics, Now: n.now,
+		TrustedProxies: n.cfg.TrustedProxies,
+	}, nil
+}
+
+func (n *node) close() error { return n.engine.Close() }

@@ -1,0 +1,261 @@
+package federation
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/weir-id/weir/federation/audit"
+	"github.com/weir-id/weir/federation/fault"
+	"github.com/weir-id/weir/federation/pool"
+	"github.com/weir-id/weir/federation/secret"
+	"github.com/weir-id/weir/federation/token"
+	"github.com/weir-id/weir/mapping"
+)
+
+// Providers builds the Provider for a configuration. It is implemented by package providers.
+type Providers interface {
+	Provider(ctx context.Context, cfg pool.IdentityProvider) (Provider, error)
+}
+
+// Broker takes a person from an application's checked request to a code for a pool user.
+//
+// Nothing is stored before an upstream identity is proven. A returning user's login whose
+// attributes did not change costs one write here (Grants.Start) and one at
+// the token endpoint (Grants.Spend).
+type Broker struct {
+	Directory *pool.Directory
+	Providers Providers
+	Grants    *token.Grants
+	Ring      *secret.Ring
+	Audit     audit.Recorder
+	Now       func() time.Time
+}
+
+// Started is a sign-in that has begun: the browser gets the cookie and goes to the challenge.
+type Started struct {
+	Attempt   Attempt
+	Challenge Challenge
+	Sealed    string // for the cookie of this attempt
+}
+
+// Login is a finished sign-in.
+type Login struct {
+	Attempt Attempt // zero for a login from an existing session
+	Request Request
+	Code    string // for the application; 5 minutes, once
+	User    pool.User
+	Created bool
+	Grant   token.Grant
+	Sealed  string // the session for the cookie, for SessionLife; "" where the browser has it already
+}
+
+// Begin starts a sign-in at a provider of p. req has been checked against its client. callback is
+// the absolute URL that the provider will answer to.
+func (b *Broker) Begin(ctx context.Context, p pool.Pool, idp pool.IdentityProvider, req Request, callback string) (Started, error) {
+	prov, err := b.Providers.Provider(ctx, idp)
+	if err != nil {
+		return Started{}, err
+	}
+	a := Attempt{
+		ID:          NewID(),
+		PoolID:      p.ID,
+		Provider:    idp.Name,
+		Started:     b.Now(),
+		Request:     req,
+		Nonce:       NewID(),
+		Verifier:    randomText(32),
+		CallbackURL: callback,
+	}
+	ch, err := prov.Begin(ctx, a)
+	if err != nil {
+		return Started{}, err
+	}
+	a.Private = ch.Private
+	sealed, err := sealAttempt(b.Ring, a)
+	if err != nil {
+		return Started{}, err
+	}
+	b.Audit.Record(ctx, audit.LoginStarted{Pool: p.ID, Client: req.ClientID, Provider: idp.Name, Attempt: a.ID})
+	return Started{Attempt: a, Challenge: ch, Sealed: sealed}, nil
+}
+
+// Open returns the attempt of that id from the browser's cookie; sealed is "" where
+// the browser has none. Errors: ErrAttemptMissing, ErrAttemptForeign, ErrAttemptStale under fault.Expired.
+// The application named in a refused attempt must not be trusted: the answer is a page.
+func (b *Broker) Open(id, sealed string) (Attempt, error) {
+	if sealed == "" {
+		return Attempt{}, fault.New(fault.Expired, staleText, ErrAttemptMissing)
+	}
+	return openAttempt(b.Ring, id, sealed, b.Now())
+}
+
+// Finish verifies the provider's answer to a, finds or creates the user and starts a grant and a session in one write.
+func (b *Broker) Finish(ctx context.Context, a Attempt, r Response) (Login, error) {
+	p, idp, err := b.recheck(ctx, a)
+	if err != nil {
+		return Login{}, err
+	}
+	prov, err := b.Providers.Provider(ctx, idp)
+	if err != nil {
+		return Login{}, err
+	}
+	id, err := prov.Finish(ctx, a, r)
+	if err != nil {
+		return Login{}, err
+	}
+	in, err := b.mapped(p, idp, id)
+	if err != nil {
+		return Login{}, err
+	}
+	res, err := b.Directory.SignIn(ctx, p, in)
+	if err != nil {
+		return Login{}, err
+	}
+	now := b.Now()
+	authTime := now
+	if !id.AuthTime.IsZero() && id.AuthTime.Before(now) {
+		authTime = id.AuthTime // when the person really proved who they are, for max_age
+	}
+	login, err := b.grant(ctx, a.Request, res.User, token.Grant{
+		Provider: idp.Name, Subject: id.Subject, SessionIndex: id.SessionIndex, AuthTime: authTime,
+	})
+	if err != nil {
+		return Login{}, err
+	}
+	login.Attempt, login.Created = a, res.Created
+	b.Audit.Record(ctx, audit.LoginFinished{
+		Pool: p.ID, Client: a.Request.ClientID, Provider: idp.Name, Attempt: a.ID, Sub: res.User.Sub,
+		Grant: login.Grant.ID, Created: res.Created, Took: now.Sub(a.Started),
+	})
+	return login, nil
+}
+
+// recheck loads what the attempt names again: an admin may have changed it while the person was away.
+func (b *Broker) recheck(ctx context.Context, a Attempt) (pool.Pool, pool.IdentityProvider, error) {
+	p, err := b.Directory.Pool(ctx, a.PoolID)
+	if err != nil {
+		return p, pool.IdentityProvider{}, err
+	}
+	c, err := b.Directory.Client(ctx, a.Request.ClientID)
+	if err != nil {
+		return p, pool.IdentityProvider{}, err
+	}
+	switch {
+	case c.PoolID != p.ID, !slices.Contains(c.Providers, a.Provider), !slices.Contains(c.CallbackURLs, a.Request.RedirectURI):
+		return p, pool.IdentityProvider{}, fault.New(fault.Expired, staleText,
+			fmt.Errorf("client %s no longer allows provider %s or redirect URI %s", c.ID, a.Provider, a.Request.RedirectURI))
+	}
+	idp, err := b.Directory.Provider(ctx, p.ID, a.Provider)
+	return p, idp, err
+}
+
+func (b *Broker) mapped(p pool.Pool, idp pool.IdentityProvider, id Identity) (pool.SignIn, error) {
+	if id.Subject == "" || id.Provider != idp.Name {
+		return pool.SignIn{}, fault.New(fault.Upstream, "The identity provider did not say who signed in.",
+			fmt.Errorf("identity without a subject, or of provider %q instead of %q", id.Provider, idp.Name))
+	}
+	rules, err := mapping.Compile(idp.AttributeMapping)
+	if err != nil {
+		return pool.SignIn{}, fault.New(fault.Config, "The attribute mapping of this identity provider is not valid.", err)
+	}
+	res := rules.Apply(id.Claims)
+	if err := res.Err(); err != nil {
+		return pool.SignIn{}, fault.New(fault.Invalid, "The identity provider sent an attribute that cannot be kept.", err)
+	}
+	return pool.SignIn{Provider: idp, Issuer: id.Issuer, Subject: id.Subject, Attributes: res.Attributes}, nil
+}
+
+// grant writes the code, and with it the session where g does not continue one.
+func (b *Broker) grant(ctx context.Context, req Request, u pool.User, g token.Grant) (Login, error) {
+	g.PoolID, g.ClientID, g.Sub = u.PoolID, req.ClientID, u.Sub
+	g.RedirectURI, g.Scopes, g.Nonce, g.CodeChallenge = req.RedirectURI, req.Scopes, req.Nonce, req.CodeChallenge
+	begins := g.SessionID == ""
+	code, g, err := b.Grants.Start(ctx, g, token.Lifetimes{Session: SessionLife})
+	if err != nil {
+		return Login{}, fmt.Errorf("start grant: %w", err)
+	}
+	login := Login{Request: req, Code: code, User: u, Grant: g}
+	if begins {
+		login.Sealed, err = sealSession(b.Ring, Session{PoolID: u.PoolID, ID: g.ID, Expires: b.Now().Add(SessionLife)})
+	}
+	return login, err
+}
+
+// ErrNoSession: the browser has no session of the pool that would do for the request.
+var ErrNoSession = errors.New("no usable session")
+
+// Continue signs a person in from a session of the same browser, without asking anybody. acceptable decides
+// whether the session would do for the request. It returns ErrNoSession
+// where the person has to sign in: the session has ended, is of a provider that the client does not offer, is
+// older than max_age, the user was disabled or signed out everywhere, or prompt asks for a new sign-in.
+func (b *Broker) Continue(ctx context.Context, c pool.Client, req Request, acceptable func(token.Grant) bool, sealed string) (Login, error) {
+	if slices.ContainsFunc(req.Prompt, func(p string) bool { return p != "none" }) {
+		return Login{}, ErrNoSession
+	}
+	anchor, err := b.Session(ctx, c.PoolID, sealed)
+	if err != nil {
+		return Login{}, err
+	}
+	switch {
+	case !acceptable(anchor),
+		!slices.Contains(c.Providers, anchor.Provider),
+		req.MaxAge != nil && b.Now().Sub(anchor.AuthTime) > time.Duration(*req.MaxAge)*time.Second:
+		return Login{}, ErrNoSession
+	}
+	u, err := b.Directory.User(ctx, c.PoolID, anchor.Sub)
+	if fault.CodeOf(err) == fault.NotFound {
+		return Login{}, ErrNoSession
+	} else if err != nil {
+		return Login{}, err
+	}
+	if err := anchor.Check(u); err != nil {
+		return Login{}, fmt.Errorf("%w: %w", ErrNoSession, err)
+	}
+	login, err := b.grant(ctx, req, u, token.Grant{
+		SessionID: anchor.ID, Provider: anchor.Provider, Subject: anchor.Subject, SessionIndex: anchor.SessionIndex, AuthTime: anchor.AuthTime,
+	})
+	if err != nil {
+		return Login{}, err
+	}
+	b.Audit.Record(ctx, audit.LoginFinished{Pool: c.PoolID, Client: c.ID, Provider: anchor.Provider, Sub: u.Sub, Grant: login.Grant.ID, SSO: true})
+	return login, nil
+}
+
+// Session returns the grant that began the session in the cookie. Errors: ErrNoSession.
+func (b *Broker) Session(ctx context.Context, poolID, sealed string) (token.Grant, error) {
+	s, err := openSession(b.Ring, poolID, sealed)
+	if err != nil || !b.Now().Before(s.Expires) {
+		return token.Grant{}, ErrNoSession
+	}
+	anchor, err := b.Grants.Session(ctx, s.ID)
+	if errors.Is(err, token.ErrSessionEnded) {
+		return token.Grant{}, fmt.Errorf("%w: %w", ErrNoSession, err)
+	}
+	if err != nil {
+		return token.Grant{}, err
+	}
+	if anchor.PoolID != poolID || anchor.SessionID != anchor.ID {
+		return token.Grant{}, ErrNoSession
+	}
+	return anchor, nil
+}
+
+// SignOut ends the session in the cookie with every grant that came from it.
+// A cookie that names no live session is no error.
+func (b *Broker) SignOut(ctx context.Context, poolID, clientID, sealed string) error {
+	s, err := openSession(b.Ring, poolID, sealed)
+	if err != nil {
+		return nil //nolint:nilerr // a cookie that is not ours has nothing to end
+	}
+	ended, err := b.Grants.EndSession(ctx, s.ID)
+	if err != nil {
+		return fmt.Errorf("end session: %w", err)
+	}
+	if len(ended) > 0 {
+		b.Audit.Record(ctx, audit.SessionEnded{Pool: poolID, Client: clientID, Session: s.ID, Grants: len(ended)})
+	}
+	return nil
+}

@@ -1,0 +1,172 @@
+package pool
+
+import (
+	"cmp"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/weir-id/weir/federation/fault"
+	"github.com/weir-id/weir/federation/secret"
+	"github.com/weir-id/weir/federation/store"
+)
+
+// Directory reads and writes pools, clients, providers and users in a store.
+//
+// Pools, clients and providers are read through a cache: what another process wrote is seen after
+// CacheAge at the latest, what this one wrote at once. Users are never cached.
+// The zero value needs Engine, Ring and Now. It is safe for concurrent use and must not be copied.
+//
+// Errors are *fault.Error; those of the store stay in the chain, so that errors.Is(err,
+// store.ErrNotFound) holds for everything that does not exist. A refused input is a fault.Invalid
+// whose cause is Problems.
+type Directory struct {
+	Engine store.Engine
+	Ring   *secret.Ring // seals clients, providers and cursors
+	Now    func() time.Time
+	// Region stands in front of generated pool ids; "" is local.
+	Region string
+	// CacheAge is the greatest age of an answer from the cache: 0 is 5 s, a negative one turns the cache off.
+	CacheAge time.Duration
+	// CheckProvider, if set, checks the ProviderDetails of a provider; its paths begin at the provider.
+	CheckProvider func(IdentityProvider) []Problem
+
+	poolCache     cache[Pool]
+	clientCache   cache[Client]
+	providerCache cache[IdentityProvider]
+	listCache     cache[[]IdentityProvider]
+}
+
+// The kinds. Their names and keys are the stored form.
+
+func (d *Directory) pools() *store.Kind[Pool] {
+	return &store.Kind[Pool]{Engine: d.Engine, Name: "pool", KeysOf: func(p *Pool) store.Keys {
+		k := store.Keys{Key: p.ID, Index: []string{poolNameIndex(p.Name)}}
+		if p.Domain != "" {
+			k.Unique = []string{domainKey(p.Domain)}
+		}
+		return k
+	}}
+}
+
+func poolNameIndex(name string) string { return "name:" + cut(name) }
+
+func (d *Directory) clients() *store.Kind[Client] {
+	return &store.Kind[Client]{Engine: d.Engine, Ring: d.Ring, Name: "client", KeysOf: func(c *Client) store.Keys {
+		return store.Keys{Key: c.ID, Index: []string{indexPrefix("pool", c.PoolID, "")}}
+	}}
+}
+
+func (d *Directory) providers() *store.Kind[IdentityProvider] {
+	return &store.Kind[IdentityProvider]{Engine: d.Engine, Ring: d.Ring, Name: "provider", KeysOf: func(p *IdentityProvider) store.Keys {
+		unique := []string{providerNameKey(p.PoolID, p.Name)}
+		for _, s := range p.Identifiers {
+			unique = append(unique, providerIdentKey(p.PoolID, s))
+		}
+		return store.Keys{
+			Key: providerKey(p.PoolID, p.Name), Unique: unique, Index: []string{indexPrefix("pool", p.PoolID, "")},
+		}
+	}}
+}
+
+func (d *Directory) age() time.Duration { return cmp.Or(d.CacheAge, defaultCacheAge) }
+
+// now is the time that documents carry: in UTC and in milliseconds, the precision of the API.
+func (d *Directory) now() time.Time { return d.Now().UTC().Truncate(time.Millisecond) }
+
+// changed forgets what the caches hold after a write of this process.
+func (d *Directory) changed() {
+	d.poolCache.clear()
+	d.clientCache.clear()
+	d.providerCache.clear()
+	d.listCache.clear()
+}
+
+// cloned values keep callers from changing what the cache holds. The constraints of schema
+// attributes stay shared: nothing changes them in place.
+
+func clonePool(p Pool) Pool {
+	p.Schema = slices.Clone(p.Schema)
+	return p
+}
+
+func cloneClient(c Client) Client {
+	for _, list := range []*[]string{
+		&c.CallbackURLs, &c.LogoutURLs, &c.Flows, &c.Scopes, &c.Providers, &c.ReadAttributes, &c.WriteAttributes,
+	} {
+		*list = slices.Clone(*list)
+	}
+	return c
+}
+
+func cloneProvider(p IdentityProvider) IdentityProvider {
+	p.Details = maps.Clone(p.Details)
+	p.AttributeMapping = maps.Clone(p.AttributeMapping)
+	p.Identifiers = slices.Clone(p.Identifiers)
+	return p
+}
+
+// The public sentences for what does not exist.
+const (
+	noPool     = "The user pool does not exist."
+	noClient   = "The app client does not exist."
+	noProvider = "The identity provider does not exist."
+	noUser     = "User does not exist."
+)
+
+// storeFault turns an error of the store into a fault; missing is the sentence for store.ErrNotFound.
+func storeFault(operation string, err error, missing string) error {
+	if err == nil {
+		return nil
+	}
+	cause := fmt.Errorf("%s: %w", operation, err)
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return fault.New(fault.NotFound, missing, cause)
+	case errors.Is(err, store.ErrConflict):
+		return fault.New(fault.Conflict, "It was changed by somebody else at the same time. Try again.", cause)
+	case errors.Is(err, store.ErrUnavailable):
+		return fault.New(fault.Unavailable, "The directory cannot be reached right now. Try again.", cause)
+	}
+	return fault.New(fault.Internal, "Something went wrong on our side.", cause)
+}
+
+// absent is the answer for a name that no document can have.
+func absent(operation, missing string) error {
+	return storeFault(operation, store.ErrNotFound, missing)
+}
+
+// checkLimit keeps a page's size within what engines allow.
+func checkLimit(limit int) error {
+	if limit < 1 || limit > store.MaxList {
+		return fault.New(fault.Invalid, "The page size is out of range.", nil)
+	}
+	return nil
+}
+
+// Cursors leave the directory sealed and bound to what they page through: they hold keys, which name
+// users and their e-mail addresses, and one pool's cursor must be of no use in another.
+
+func (d *Directory) sealCursor(cursor, of string) string {
+	if cursor == "" {
+		return ""
+	}
+	return base64.RawURLEncoding.EncodeToString(d.Ring.Seal([]byte(cursor), "pool cursor\x00"+of))
+}
+
+func (d *Directory) openCursor(sealed, of string) (string, error) {
+	if sealed == "" {
+		return "", nil
+	}
+	raw, err := base64.RawURLEncoding.DecodeString(sealed)
+	if err == nil {
+		raw, err = d.Ring.Open(raw, "pool cursor\x00"+of)
+	}
+	if err != nil {
+		return "", fault.New(fault.Invalid, "The pagination token is not valid.", err)
+	}
+	return string(raw), nil
+}

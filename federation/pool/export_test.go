@@ -1,0 +1,18 @@
+package pool
+
+// What the tests look at from outside.
+var (
+	IdentityKey      = identityKey
+	UsernameKey      = usernameKey
+	FoldName         = foldName
+	Random           = random
+	FederatedName    = federatedUsername
+	PoolFields       = poolFields
+	ClientFields     = clientFields
+	ProviderFields   = providerFields
+	DiffFields       = diff
+	LowerAlphanumers = lowerAlphanumerics
+)
+
+// Field is one comparable part.
+type Field = field

@@ -1,0 +1,273 @@
+package pool
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/weir-id/weir/federation/fault"
+	"github.com/weir-id/weir/federation/store"
+)
+
+const (
+	maxUsername = 128  // characters, UsernameType
+	maxSubject  = 4096 // bytes; OpenID Connect allows 255, SAML sets no limit
+)
+
+var usernamePattern = regexp.MustCompile(`^[\p{L}\p{M}\p{S}\p{N}\p{P}]+$`) // UsernameType
+
+// SignIn is an upstream identity that a provider has proven, and what its claims mean for the user.
+type SignIn struct {
+	Provider IdentityProvider
+	Issuer   string
+	Subject  string // raw, exact case
+	// Attributes are the mapped values. An empty value counts as absent: it keeps what is stored.
+	// username is allowed, since mappings of the original name it, and without effect.
+	Attributes map[string]string
+	// Clear names the attributes to remove, unless Attributes has a value for them.
+	Clear []string
+}
+
+// SignInResult is the pool user of a SignIn.
+type SignInResult struct {
+	User    User
+	Created bool     // this very call created the user
+	Changed []string // attributes whose value this call wrote, sorted
+}
+
+// signInRounds bounds the retries of one sign-in; each lost round means that another writer won one.
+const signInRounds = 12
+
+// SignIn finds the user that the identity is linked to, or creates it, and brings its mapped attributes up to date: one
+// read where nothing changed, one read and one write otherwise. Of any number of first sign-ins of
+// one person at the same time one creates the user and all get it. Users are found by provider and subject only, never by
+// e-mail address.
+//
+// Errors: fault.Invalid names every missing, invalid or immutable attribute; fault.Denied where the user is
+// disabled; fault.Conflict where the user name belongs to somebody else, or other writers won every round.
+func (d *Directory) SignIn(ctx context.Context, p Pool, in SignIn) (SignInResult, error) {
+	if in.Provider.PoolID != p.ID || in.Provider.Name == "" {
+		return SignInResult{}, fault.New(fault.Internal, "Something went wrong on our side.",
+			fmt.Errorf("sign-in to user pool %q through provider %q of user pool %q", p.ID, in.Provider.Name, in.Provider.PoolID))
+	}
+	if !validSubject(in.Subject) {
+		return SignInResult{}, fault.New(fault.Upstream, "The identity provider sent a user identifier that cannot be used.",
+			fmt.Errorf("subject of %d bytes: empty, too long, not UTF-8 or with NUL", len(in.Subject)))
+	}
+	key := identityKey(p.ID, in.Provider.Name, in.Subject)
+	for round := range signInRounds {
+		found, err := d.users().GetBy(ctx, key)
+		var r SignInResult
+		switch {
+		case err == nil:
+			r, err = d.returning(ctx, p, in, found)
+		case errors.Is(err, store.ErrNotFound):
+			r, err = d.first(ctx, p, in)
+		}
+		switch {
+		case err == nil:
+			return r, nil
+		case !errors.Is(err, errLost):
+			return SignInResult{}, signInFault(err)
+		}
+		if err := pause(ctx, round); err != nil {
+			return SignInResult{}, signInFault(err)
+		}
+	}
+	return SignInResult{}, fault.New(fault.Conflict, "Too many sign-ins of the same person at once. Try again.", errLost)
+}
+
+// errLost: another writer was faster, look again.
+var errLost = errors.New("lost to another writer")
+
+func signInFault(err error) error {
+	if f := (*fault.Error)(nil); errors.As(err, &f) {
+		return err
+	}
+	return storeFault("sign-in", err, noUser)
+}
+
+// pause waits before the next round, 1 ms at first. An engine may claim unique values before the document can be read, so
+// that for a moment a value is taken and nobody holds it.
+func pause(ctx context.Context, round int) error {
+	t := time.NewTimer(time.Millisecond << min(round, 6))
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-t.C:
+		return nil
+	}
+}
+
+func validSubject(s string) bool { return s != "" && len(s) <= maxSubject && storable(s) }
+
+// first creates the user of an identity that nobody has.
+func (d *Directory) first(ctx context.Context, p Pool, in SignIn) (SignInResult, error) {
+	m, err := mergeAttributes(p.Schema, nil, in)
+	if err != nil {
+		return SignInResult{}, err
+	}
+	sub, err := uuid.NewRandom()
+	if err != nil {
+		return SignInResult{}, fmt.Errorf("generate a sub: %w", err)
+	}
+	now := d.now()
+	u := User{
+		PoolID: p.ID, Sub: sub.String(), Username: federatedUsername(in.Provider.Name, in.Subject),
+		Status: StatusExternalProvider, Enabled: true, Attributes: m.attrs, Created: now, Modified: now,
+		Identities: []LinkedIdentity{{
+			Provider: in.Provider.Name, ProviderType: in.Provider.Type, Issuer: in.Issuer,
+			Subject: in.Subject, Primary: true, Created: now,
+		}},
+	}
+	_, err = d.users().Put(ctx, &u, 0)
+	if !errors.Is(err, store.ErrTaken) && !errors.Is(err, store.ErrConflict) {
+		return SignInResult{User: u, Created: true, Changed: m.changed}, err
+	}
+	holder, err := d.users().GetBy(ctx, usernameKey(p.ID, u.Username))
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return SignInResult{}, errLost
+	case err != nil:
+		return SignInResult{}, err
+	case slices.ContainsFunc(holder.Value.Identities, func(l LinkedIdentity) bool {
+		return l.Provider == in.Provider.Name && l.Subject == in.Subject
+	}):
+		return SignInResult{}, errLost // the same person, a moment earlier
+	}
+	return SignInResult{}, fault.New(fault.Conflict, "Another user of the user pool has this user name already.",
+		fmt.Errorf("user name %q belongs to user %s, who has another identity", u.Username, holder.Value.Sub))
+}
+
+// returning updates the user of a known identity.
+func (d *Directory) returning(ctx context.Context, p Pool, in SignIn, e store.Entry[User]) (SignInResult, error) {
+	u := e.Value
+	if !u.Enabled {
+		return SignInResult{}, fault.New(fault.Denied, "User is disabled.", fmt.Errorf("user %s is disabled", u.Sub))
+	}
+	m, err := mergeAttributes(p.Schema, u.Attributes, in)
+	if err != nil {
+		return SignInResult{}, err
+	}
+	if len(m.changed) == 0 {
+		return SignInResult{User: u}, nil
+	}
+	u.Attributes, u.Modified = m.attrs, d.now()
+	_, err = d.users().Put(ctx, &u, e.Version)
+	if errors.Is(err, store.ErrConflict) {
+		return SignInResult{}, errLost
+	}
+	return SignInResult{User: u, Changed: m.changed}, err
+}
+
+// federatedUsername is <ProviderName>_<subject>. A subject that cannot be part of a user name (UsernameType: at most 128
+// characters, no spaces or control characters) is replaced by its SHA-256: the name is for
+// display and for the API, the link goes by the raw subject.
+func federatedUsername(provider, subject string) string {
+	name := provider + "_" + subject
+	if characters(name, 1, maxUsername) && usernamePattern.MatchString(name) {
+		return name
+	}
+	sum := sha256.Sum256([]byte(subject))
+	return provider + "_" + hex.EncodeToString(sum[:])
+}
+
+// merged is the outcome of mergeAttributes.
+type merged struct {
+	attrs   map[string]string
+	changed []string // sorted; values that differ from before, removed ones included
+}
+
+// verifiedOf are the attributes that say whether another one has been verified.
+var verifiedOf = map[string]string{"email_verified": "email", "phone_number_verified": "phone_number"}
+
+// mergeAttributes returns the attributes of a user after the sign-in, before being nil for a new one. An immutable
+// attribute may be set while it has no value. Errors: fault.Invalid with everything that is wrong.
+func mergeAttributes(schema []SchemaAttribute, before map[string]string, in SignIn) (merged, error) {
+	given := mappedValues(in)
+	after := maps.Clone(before)
+	if after == nil {
+		after = map[string]string{}
+	}
+	for _, name := range in.Clear {
+		delete(after, name)
+	}
+	maps.Copy(after, given)
+	for flag := range verifiedOf {
+		settleVerified(before, after, in, given, flag)
+	}
+
+	var m merged
+	touched := map[string]string{}
+	for _, name := range slices.Sorted(maps.Keys(union(before, after))) {
+		if before[name] != after[name] {
+			m.changed = append(m.changed, name)
+			if _, kept := after[name]; kept {
+				touched[name] = after[name]
+			}
+		}
+	}
+	invalid := checkValues(schema, touched)
+	var fixed []string
+	for _, a := range schema {
+		switch {
+		case !a.Mutable && before[a.Name] != "" && before[a.Name] != after[a.Name]:
+			fixed = append(fixed, a.Name)
+		case a.Required && a.Name != attrSub && after[a.Name] == "":
+			invalid[a.Name] = "The attribute is required."
+		}
+	}
+	m.attrs = after
+	return m, attributesFault(sorted(invalid), fixed)
+}
+
+// mappedValues returns the values that count: not empty ones, and not the user name, which is made of the subject.
+func mappedValues(in SignIn) map[string]string {
+	given := make(map[string]string, len(in.Attributes))
+	for name, v := range in.Attributes {
+		switch {
+		case v == "" || name == mapUsername:
+			continue
+		case name == "phone_number":
+			v = normalizePhone(v)
+		case verifiedOf[name] != "" && v != "true":
+			v = "false" // absent trust is false, and so is anything but true
+		}
+		given[name] = v
+	}
+	return given
+}
+
+// settleVerified decides a flag like email_verified. The provider speaks of the address that it sent in this very
+// sign-in: without one, what it says cannot be about the stored address. A new address is not verified unless
+// the provider says so with it.
+func settleVerified(before, after map[string]string, in SignIn, given map[string]string, flag string) {
+	of := verifiedOf[flag]
+	_, sent := given[of]
+	same := foldIndexed(of, before[of]) == foldIndexed(of, after[of])
+	switch {
+	case after[of] == "":
+		delete(after, flag)
+	case sent && given[flag] != "":
+		after[flag] = given[flag]
+	case same && before[flag] != "" && !slices.Contains(in.Clear, flag):
+		after[flag] = before[flag]
+	default:
+		after[flag] = "false"
+	}
+}
+
+func union(a, b map[string]string) map[string]string {
+	u := maps.Clone(b)
+	maps.Copy(u, a)
+	return u
+}

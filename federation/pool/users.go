@@ -1,0 +1,175 @@
+package pool
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/weir-id/weir/federation/fault"
+	"github.com/weir-id/weir/federation/store"
+)
+
+// The indexes of users: what the API model lists as searchable (ListUsersRequest, Filter). They
+// are folded, so that a search finds every case.
+const defaultIndex = "username"
+
+var attributeIndexes = []string{"email", "phone_number", "name", "given_name", "family_name", "preferred_username"}
+
+func (d *Directory) users() *store.Kind[User] {
+	return &store.Kind[User]{Engine: d.Engine, Name: "user", KeysOf: userKeys}
+}
+
+func userKeys(u *User) store.Keys {
+	k := store.Keys{Key: userKey(u.PoolID, u.Sub), Unique: []string{usernameKey(u.PoolID, u.Username)}}
+	for _, id := range u.Identities {
+		k.Unique = append(k.Unique, identityKey(u.PoolID, id.Provider, id.Subject))
+	}
+	for _, name := range userIndexes() {
+		if v, ok := indexedValue(u, name); ok {
+			k.Index = append(k.Index, indexPrefix(indexName(name), u.PoolID, v))
+		}
+	}
+	return k
+}
+
+func userIndexes() []string {
+	return append([]string{defaultIndex, "sub", "status", "cognito:user_status"}, attributeIndexes...)
+}
+
+// indexName is the name in the store, where a colon ends a name.
+func indexName(name string) string { return strings.TrimPrefix(name, "cognito:") }
+
+// indexedValue returns the folded value of a user under an index, and whether it has one.
+func indexedValue(u *User, name string) (string, bool) {
+	switch name {
+	case defaultIndex:
+		return Fold(u.Username), true
+	case "sub":
+		return u.Sub, true
+	case "status":
+		if u.Enabled {
+			return "enabled", true
+		}
+		return "disabled", true
+	case "cognito:user_status":
+		return Fold(string(u.Status)), true
+	}
+	v := u.Attributes[name]
+	return foldIndexed(name, v), v != ""
+}
+
+func foldIndexed(name, v string) string {
+	if name == "email" {
+		return FoldEmail(v)
+	}
+	return Fold(v)
+}
+
+// User returns the user of that sub. Errors: fault.NotFound.
+func (d *Directory) User(ctx context.Context, poolID, sub string) (User, error) {
+	if !validPoolID(poolID) || !characters(sub, 1, 128) || !storable(sub) {
+		return User{}, absent("user: malformed sub", noUser)
+	}
+	e, err := d.users().Get(ctx, userKey(poolID, sub))
+	return e.Value, storeFault("user by sub", err, noUser)
+}
+
+// UserByUsername returns the user of that name in any case. Errors: fault.NotFound.
+func (d *Directory) UserByUsername(ctx context.Context, poolID, username string) (User, error) {
+	if !validPoolID(poolID) || !characters(username, 1, maxUsername) || !storable(username) {
+		return User{}, absent("user: malformed user name", noUser)
+	}
+	e, err := d.users().GetBy(ctx, usernameKey(poolID, username))
+	return e.Value, storeFault("user by name", err, noUser)
+}
+
+// UserByIdentity returns the user that an upstream identity is linked to: the provider's name and the raw subject in its exact
+// case. Errors: fault.NotFound.
+func (d *Directory) UserByIdentity(ctx context.Context, poolID, provider, subject string) (User, error) {
+	if !validPoolID(poolID) || !characters(provider, 1, maxProviderName) || !storable(provider) || !validSubject(subject) {
+		return User{}, absent("user: malformed identity", noUser)
+	}
+	e, err := d.users().GetBy(ctx, identityKey(poolID, provider, subject))
+	return e.Value, storeFault("user by identity", err, noUser)
+}
+
+// Users returns a page of up to limit (1 to 1,000) users of a pool and the cursor of the next page, "" at the end.
+//
+// index is "" for all of them in the order of user names, or name=prefix for those whose value begins with the prefix
+// in any case, in the order of values: username, sub, email, phone_number, name, given_name,
+// family_name, preferred_username, status (Enabled or Disabled) or cognito:user_status. Of a value
+// longer than 256 bytes only the beginning is sorted. A page may be shorter than limit before the end.
+//
+// A cursor is valid for the pool and the index it came from. Errors: fault.Invalid for an unknown index, a limit or a
+// cursor that is not valid.
+func (d *Directory) Users(ctx context.Context, poolID, index, after string, limit int) ([]User, string, error) {
+	if !validPoolID(poolID) {
+		return nil, "", absent("list users: malformed user pool id", noPool)
+	}
+	if err := checkLimit(limit); err != nil {
+		return nil, "", err
+	}
+	name, prefix, _ := strings.Cut(index, "=")
+	if index == "" {
+		name = defaultIndex
+	}
+	if !slices.Contains(userIndexes(), name) || !storable(prefix) {
+		return nil, "", fault.New(fault.Invalid, "Users cannot be listed by this attribute.", nil)
+	}
+	prefix = foldIndexed(name, prefix)
+	of := "users\x00" + poolID + "\x00" + name + "\x00" + prefix
+	after, err := d.openCursor(after, of)
+	if err != nil {
+		return nil, "", err
+	}
+	page, next, err := d.users().List(ctx, indexPrefix(indexName(name), poolID, prefix), after, limit)
+	if err != nil {
+		return nil, "", storeFault("list users", err, noPool)
+	}
+	users := slices.DeleteFunc(values(page), func(u User) bool {
+		v, _ := indexedValue(&u, name)
+		return !strings.HasPrefix(v, prefix)
+	})
+	return users, d.sealCursor(next, of), nil
+}
+
+// UpdateUser reads a user, lets change alter it, and writes it back in one step, again from the start when
+// another writer came between; change may be called several times. A change that returns store.ErrUnchanged writes
+// nothing. The pool, the sub, the name and the identities stay as they are, and attributes must
+// fit the schema. Errors: fault.NotFound, fault.Invalid, and what change returns.
+func (d *Directory) UpdateUser(ctx context.Context, poolID, sub string, change func(*User) error) (User, error) {
+	p, err := d.Pool(ctx, poolID)
+	if err != nil {
+		return User{}, err
+	}
+	if !characters(sub, 1, 128) || !storable(sub) {
+		return User{}, absent("user: malformed sub", noUser)
+	}
+	var stopped error
+	e, err := d.users().Update(ctx, userKey(poolID, sub), func(u *User) error {
+		before := *u
+		before.Identities = slices.Clone(u.Identities)
+		if stopped = change(u); stopped != nil {
+			return stopped
+		}
+		u.PoolID, u.Sub, u.Username, u.Identities = before.PoolID, before.Sub, before.Username, before.Identities
+		u.Modified = d.now()
+		stopped = attributesFault(sorted(checkValues(p.Schema, u.Attributes)), nil)
+		return stopped
+	})
+	if stopped != nil && !errors.Is(stopped, store.ErrUnchanged) {
+		return User{}, stopped
+	}
+	return e.Value, storeFault("update user", err, noUser)
+}
+
+// DeleteUser removes a user. Errors: fault.NotFound.
+func (d *Directory) DeleteUser(ctx context.Context, poolID, sub string) error {
+	u, err := d.User(ctx, poolID, sub)
+	if err != nil {
+		return err
+	}
+	return storeFault(fmt.Sprintf("delete user %q", u.Sub), d.users().Delete(ctx, userKey(u.PoolID, u.Sub)), noUser)
+}

@@ -1,0 +1,175 @@
+package pool
+
+import (
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+var (
+	clientIDPattern     = regexp.MustCompile(`^[\w+]{1,128}$`)                    // ClientIdType
+	clientSecretPattern = regexp.MustCompile(`^[\w+]{24,64}$`)                    // ClientSecretType
+	scopePattern        = regexp.MustCompile(`^[\x21\x23-\x5B\x5D-\x7E]{1,256}$`) // ScopeType
+)
+
+// Limits of CreateUserPoolClientRequest.
+const (
+	maxURLs   = 100
+	maxScopes = 50
+)
+
+// The lifetimes of TokenValidityUnitsType, AuthSessionValidityType and RetryGracePeriodSecondsType: default, least and most.
+const (
+	defaultTokenValidity   = time.Hour
+	minTokenValidity       = 5 * time.Minute
+	maxTokenValidity       = 24 * time.Hour
+	defaultRefreshValidity = 30 * 24 * time.Hour
+	minRefreshValidity     = time.Hour
+	maxRefreshValidity     = 315_360_000 * time.Second
+	defaultAuthSession     = 3 * time.Minute
+	maxAuthSession         = 15 * time.Minute
+	maxRotationGrace       = time.Minute
+)
+
+// LocalProvider is the name under which clients list the pool's own accounts.
+const LocalProvider = "COGNITO"
+
+// standardScopes are the scopes that every pool has; those of resource servers have the form identifier/scope.
+var standardScopes = []string{"openid", "email", "phone", "profile", "aws.cognito.signin.user.admin"}
+
+// withDefaults replaces zero lifetimes.
+func (c Client) withDefaults() Client {
+	set := func(d *time.Duration, def time.Duration) {
+		if *d == 0 {
+			*d = def
+		}
+	}
+	set(&c.IDTokenValidity, defaultTokenValidity)
+	set(&c.AccessTokenValidity, defaultTokenValidity)
+	set(&c.RefreshTokenValidity, defaultRefreshValidity)
+	set(&c.AuthSessionValidity, defaultAuthSession)
+	return c
+}
+
+// ValidateClient returns everything that is wrong with a client of the pool p, whose providers have the given names.
+func ValidateClient(c Client, p Pool, providers []string) []Problem {
+	var ps Problems
+	if !poolNamePattern.MatchString(c.Name) {
+		ps.add("ClientName", `must have 1 to 128 characters of letters, digits, spaces and _+=,.@-`)
+	}
+	if !clientIDPattern.MatchString(c.ID) {
+		ps.add("ClientId", "must have 1 to 128 characters of letters, digits, _ and +")
+	}
+	if !c.Secret.IsZero() && !clientSecretPattern.MatchString(c.Secret.Reveal()) {
+		ps.add("ClientSecret", "must have 24 to 64 characters of letters, digits, _ and +")
+	}
+	validateURLs(&ps, c)
+	validateOAuth(&ps, c)
+	validateLifetimes(&ps, c)
+	validateProviderNames(&ps, c.Providers, providers)
+	validatePermissions(&ps, "ReadAttributes", c.ReadAttributes, p)
+	validatePermissions(&ps, "WriteAttributes", c.WriteAttributes, p)
+	return ps
+}
+
+func validateURLs(ps *Problems, c Client) {
+	urls := func(path string, list []string) {
+		if len(list) > maxURLs {
+			ps.add(path, "at most 100 are possible")
+		}
+		for i, u := range list {
+			if m := CheckRedirect(u); m != "" {
+				ps.add(at(path, i), m)
+			}
+		}
+		noRepeats(ps, path, list)
+	}
+	urls("CallbackURLs", c.CallbackURLs)
+	urls("LogoutURLs", c.LogoutURLs)
+	if c.DefaultRedirectURI != "" && !slices.Contains(c.CallbackURLs, c.DefaultRedirectURI) {
+		ps.add("DefaultRedirectURI", "must be one of CallbackURLs")
+	}
+}
+
+// validateOAuth checks flows and scopes. The model has three flows; the others are refused rather than stored,
+// so that nobody believes that they work.
+func validateOAuth(ps *Problems, c Client) {
+	for i, f := range c.Flows {
+		switch f {
+		case "code":
+		case "implicit", "client_credentials":
+			ps.add(at("AllowedOAuthFlows", i), f+" is not supported yet: use code")
+		default:
+			ps.add(at("AllowedOAuthFlows", i), "must be code")
+		}
+	}
+	noRepeats(ps, "AllowedOAuthFlows", c.Flows)
+	if len(c.Scopes) > maxScopes {
+		ps.add("AllowedOAuthScopes", "at most 50 are possible")
+	}
+	for i, s := range c.Scopes {
+		switch {
+		case !scopePattern.MatchString(s):
+			ps.add(at("AllowedOAuthScopes", i), `must have 1 to 256 printable ASCII characters without spaces, " and \`)
+		case !slices.Contains(standardScopes, s) && !strings.Contains(s, "/"):
+			ps.add(at("AllowedOAuthScopes", i), "must be openid, email, phone, profile, aws.cognito.signin.user.admin, or a resource server's identifier/scope")
+		}
+	}
+	noRepeats(ps, "AllowedOAuthScopes", c.Scopes)
+	if len(c.Flows)+len(c.Scopes)+len(c.CallbackURLs) == 0 {
+		return // a client of the JSON API only
+	}
+	if len(c.Flows) == 0 {
+		ps.add("AllowedOAuthFlows", "is required where scopes or callback URLs are given: [code]")
+	}
+	if len(c.Scopes) == 0 {
+		ps.add("AllowedOAuthScopes", "is required where flows or callback URLs are given")
+	}
+	if slices.Contains(c.Flows, "code") && len(c.CallbackURLs) == 0 {
+		ps.add("CallbackURLs", "the flow code needs at least one")
+	}
+}
+
+func validateLifetimes(ps *Problems, c Client) {
+	within := func(path string, d, lo, hi time.Duration, message string) {
+		if d < lo || d > hi || d%time.Second != 0 {
+			ps.add(path, message)
+		}
+	}
+	within("IdTokenValidity", c.IDTokenValidity, minTokenValidity, maxTokenValidity, "must be from 5 minutes to 1 day")
+	within("AccessTokenValidity", c.AccessTokenValidity, minTokenValidity, maxTokenValidity, "must be from 5 minutes to 1 day")
+	within("RefreshTokenValidity", c.RefreshTokenValidity, minRefreshValidity, maxRefreshValidity, "must be from 1 hour to 10 years")
+	within("AuthSessionValidity", c.AuthSessionValidity, defaultAuthSession, maxAuthSession, "must be from 3 to 15 minutes")
+	within("RefreshTokenRotation.RetryGracePeriodSeconds", c.RotationGrace, 0, maxRotationGrace, "must be from 0 to 60 seconds")
+}
+
+func validateProviderNames(ps *Problems, names, existing []string) {
+	for i, n := range names {
+		if n != LocalProvider && !slices.Contains(existing, n) {
+			ps.add(at("SupportedIdentityProviders", i), "the user pool has no identity provider of this name")
+		}
+	}
+	noRepeats(ps, "SupportedIdentityProviders", names)
+}
+
+func validatePermissions(ps *Problems, path string, names []string, p Pool) {
+	for i, n := range names {
+		if _, ok := p.Attribute(n); !ok {
+			ps.add(at(path, i), "the attribute is not in the schema of the user pool")
+		}
+	}
+	noRepeats(ps, path, names)
+}
+
+func noRepeats(ps *Problems, path string, list []string) {
+	first := make(map[string]int, len(list))
+	for i, s := range list {
+		if j, ok := first[s]; ok {
+			ps.add(at(path, i), "repeats entry "+strconv.Itoa(j))
+			continue
+		}
+		first[s] = i
+	}
+}

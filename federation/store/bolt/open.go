@@ -1,0 +1,172 @@
+package bolt
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"go.etcd.io/bbolt"
+	berrors "go.etcd.io/bbolt/errors"
+
+	"github.com/weir-id/weir/federation/store"
+)
+
+// format is the number of the file's layout, kept in the meta bucket. It grows when a release writes what
+// an older one would misread.
+const format = 1
+
+var (
+	metaBucket = []byte("meta")
+	formatKey  = []byte("format")
+)
+
+// addressSpace is mapped ahead, so that a growing file need not be mapped anew: that would wait for the reads
+// under way (a backup, say) and hold up all others. It costs address space, neither memory nor disk.
+const addressSpace = 32 << 30
+
+// Open opens the store in that file, and creates it with mode 0600 where there is none (its directory
+// must exist). Errors wrap store.ErrUnavailable and name the path; see ErrLocked and ErrDamaged.
+func Open(path string, opts Options) (*DB, error) {
+	if opts.Now == nil {
+		return nil, errors.New("bolt: Options.Now is missing")
+	}
+	db := &DB{
+		path: path, now: opts.Now, logger: opts.Logger,
+		writes: make(chan *write), closing: make(chan struct{}), ended: make(chan struct{}),
+	}
+	var err error
+	if db.bolt, err = openFile(path, false, opts.LockWait); err != nil {
+		return nil, err
+	}
+	if err := prepare(db.bolt, path); err != nil {
+		_ = db.bolt.Close() // err says more
+		return nil, err
+	}
+	go db.run()
+	return db, nil
+}
+
+// openFile opens and locks the file, and finds out whether all of it is there.
+func openFile(path string, readOnly bool, lockWait time.Duration) (b *bbolt.DB, err error) {
+	var file *os.File
+	o := &bbolt.Options{
+		Timeout:  max(lockWait, 1), // 0 would wait for ever
+		ReadOnly: readOnly,
+		// The hash map finds free space in constant time where the array searches; both lie on the disk alike.
+		FreelistType:    bbolt.FreelistMapType,
+		PreLoadFreelist: true,
+		NoStatistics:    true, // they cost every read two locks
+		OpenFile: func(name string, flag int, mode os.FileMode) (*os.File, error) {
+			f, err := os.OpenFile(name, flag, mode) //nolint:gosec // the path is the admin's
+			file = f
+			return f, err
+		},
+	}
+	if !readOnly && math.MaxInt > math.MaxInt32 {
+		o.InitialMmapSize = addressSpace
+	}
+	guarded := func() (err error) {
+		defer (&DB{path: path}).guard(&err)()
+		if b, err = bbolt.Open(path, 0o600, o); err != nil {
+			return err
+		}
+		return checkSize(b, path)
+	}
+	if err = guarded(); err == nil {
+		return b, nil
+	}
+	// Both give the lock free, except after a panic within bbolt.Open: its map of the file then keeps the lock until
+	// the process ends.
+	if b != nil {
+		_ = b.Close() // err says more
+	} else if file != nil {
+		_ = file.Close()
+	}
+	return nil, explain(path, err)
+}
+
+// checkSize finds a file that was cut off. Reading behind its end would be a fault (SIGBUS).
+func checkSize(b *bbolt.DB, path string) error {
+	return b.View(func(tx *bbolt.Tx) error {
+		info, err := os.Stat(path)
+		if err != nil {
+			return err
+		}
+		if info.Size() < tx.Size() {
+			return fmt.Errorf("%s: %w: %d bytes where %d were written", path, ErrDamaged, info.Size(), tx.Size())
+		}
+		return nil
+	})
+}
+
+// explain puts an error of opening into words for the admin.
+func explain(path string, err error) error {
+	switch {
+	case errors.Is(err, store.ErrUnavailable):
+		return fmt.Errorf("bolt: open %w", err)
+	case errors.Is(err, berrors.ErrTimeout):
+		return fmt.Errorf("bolt: open %s: %w", path, ErrLocked)
+	case errors.Is(err, berrors.ErrInvalid), errors.Is(err, berrors.ErrVersionMismatch), errors.Is(err, berrors.ErrChecksum),
+		errors.Is(err, syscall.EINVAL):
+		return fmt.Errorf("bolt: open %s: %w: %w", path, ErrDamaged, err)
+	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
+		return fmt.Errorf("bolt: open %s: weir must be able to read and write this file and its directory: %w: %w", path, store.ErrUnavailable, err)
+	default:
+		return fmt.Errorf("bolt: open %s: %w: %w", path, store.ErrUnavailable, err)
+	}
+}
+
+// prepare writes the format number into a new file and checks it in an old one.
+func prepare(b *bbolt.DB, path string) error {
+	fresh := false
+	err := b.View(func(tx *bbolt.Tx) error {
+		if first, _ := tx.Cursor().First(); first == nil {
+			fresh = true
+			return nil
+		}
+		return checkFormat(tx, path)
+	})
+	if err != nil || !fresh {
+		return err
+	}
+	err = b.Update(func(tx *bbolt.Tx) error {
+		meta, err := tx.CreateBucket(metaBucket)
+		if err != nil {
+			return err
+		}
+		return meta.Put(formatKey, binary.BigEndian.AppendUint32(nil, format))
+	})
+	if err == nil {
+		err = syncDir(filepath.Dir(path)) // the file's name must survive a power cut too
+	}
+	if err != nil {
+		return explain(path, err)
+	}
+	return nil
+}
+
+func checkFormat(tx *bbolt.Tx, path string) error {
+	meta := tx.Bucket(metaBucket)
+	if meta == nil || len(meta.Get(formatKey)) != 4 {
+		return fmt.Errorf("bolt: open %s: %w: the file of another program", path, ErrDamaged)
+	}
+	if f := binary.BigEndian.Uint32(meta.Get(formatKey)); f != format {
+		return fmt.Errorf("bolt: open %s: written by a newer release of weir (file format %d, this release knows %d): %w",
+			path, f, format, store.ErrUnavailable)
+	}
+	return nil
+}
+
+func syncDir(dir string) error {
+	d, err := os.Open(dir) //nolint:gosec // the directory of the admin's path
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}

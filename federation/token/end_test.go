@@ -1,0 +1,141 @@
+package token_test
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/weir-id/weir/federation/token"
+)
+
+// device is a login of some application in some session.
+func (w *world) device(t *testing.T, change func(*token.Grant)) (token.Grant, string) {
+	t.Helper()
+	in := w.request()
+	change(&in)
+	code, _ := w.start(t, in)
+	s := w.spend()
+	s.ClientID = in.ClientID
+	g, refresh, err := w.grants.Spend(t.Context(), code, s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return g, refresh
+}
+
+// TestEnding signs a user in three times, once into an existing session, and another user once. Each way to end
+// grants ends its own and no others.
+func TestEnding(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		end  func(*world, map[string]token.Grant) (int, error)
+		want []string // what is over
+	}{
+		{"a session", func(w *world, g map[string]token.Grant) (int, error) {
+			ended, err := w.grants.EndSession(t.Context(), g["laptop"].SessionID)
+			return len(ended), err
+		}, []string{"laptop", "laptop-mail"}},
+		{"a session by a later grant's id is none", func(w *world, g map[string]token.Grant) (int, error) {
+			ended, err := w.grants.EndSession(t.Context(), g["laptop-mail"].ID)
+			return len(ended), err
+		}, nil},
+		{"no session", func(w *world, _ map[string]token.Grant) (int, error) {
+			ended, err := w.grants.EndSession(t.Context(), "")
+			return len(ended), err
+		}, nil},
+		{"the user", func(w *world, g map[string]token.Grant) (int, error) {
+			return w.grants.EndUser(t.Context(), w.pool.ID, w.user.Sub)
+		}, []string{"laptop", "laptop-mail", "phone"}},
+		{"a user whose sub is a prefix", func(w *world, _ map[string]token.Grant) (int, error) {
+			return w.grants.EndUser(t.Context(), w.pool.ID, w.user.Sub[:8])
+		}, nil},
+		{"the user of another pool", func(w *world, _ map[string]token.Grant) (int, error) {
+			return w.grants.EndUser(t.Context(), "local_Other0001", w.user.Sub)
+		}, nil},
+		{"a client", func(w *world, _ map[string]token.Grant) (int, error) {
+			return w.grants.EndClient(t.Context(), w.pool.ID, "mailclient0000000000000001")
+		}, []string{"laptop-mail"}},
+		{"the upstream session", func(w *world, _ map[string]token.Grant) (int, error) {
+			ended, err := w.grants.EndUpstream(t.Context(), w.pool.ID, "Corp", "upstream-1")
+			return len(ended), err
+		}, []string{"laptop", "laptop-mail"}},
+		{"the upstream session of another provider", func(w *world, _ map[string]token.Grant) (int, error) {
+			ended, err := w.grants.EndUpstream(t.Context(), w.pool.ID, "Other", "upstream-1")
+			return len(ended), err
+		}, nil},
+		{"no upstream session", func(w *world, _ map[string]token.Grant) (int, error) {
+			ended, err := w.grants.EndUpstream(t.Context(), w.pool.ID, "Corp", "")
+			return len(ended), err
+		}, nil},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := newWorld(t, "ES256")
+			grants, refresh := map[string]token.Grant{}, map[string]string{}
+			grants["laptop"], refresh["laptop"] = w.device(t, func(*token.Grant) {})
+			grants["laptop-mail"], refresh["laptop-mail"] = w.device(t, func(g *token.Grant) {
+				g.SessionID, g.SessionIndex, g.ClientID = grants["laptop"].SessionID, "", "mailclient0000000000000001"
+			})
+			grants["phone"], refresh["phone"] = w.device(t, func(g *token.Grant) { g.SessionIndex = "upstream-10" })
+			grants["somebody else"], refresh["somebody else"] = w.device(t, func(g *token.Grant) {
+				g.Sub, g.SessionIndex = "d3c1a2b4-0f6d-4a52-9a0a-6f6d6f1f2b3c", "a\x00b\xff"
+			})
+			n, err := c.end(w, grants)
+			if err != nil || n != len(c.want) {
+				t.Fatalf("ended %d, %v; want %d", n, err, len(c.want))
+			}
+			for name, g := range grants {
+				over := slices.Contains(c.want, name)
+				_, err := w.grants.Live(t.Context(), g.ID)
+				if (err != nil) != over {
+					t.Errorf("%s: live: %v, want over: %t", name, err, over)
+				}
+				_, _, err = w.grants.Refresh(t.Context(), refresh[name], token.Refresh{ClientID: g.ClientID})
+				if (err != nil) != over {
+					t.Errorf("%s: refresh: %v, want over: %t", name, err, over)
+				}
+				if g.SessionID != g.ID {
+					continue
+				}
+				if _, err := w.grants.Session(t.Context(), g.SessionID); (err != nil) != over {
+					t.Errorf("%s: session: %v, want over: %t", name, err, over)
+				}
+			}
+			if again, err := c.end(w, grants); err != nil || again != 0 {
+				t.Errorf("a second time ended %d, %v; want none", again, err)
+			}
+		})
+	}
+}
+
+func TestCodeUnderWayEndsWithItsSession(t *testing.T) {
+	w := newWorld(t, "ES256")
+	code, g := w.start(t, w.request())
+	if _, err := w.grants.EndSession(t.Context(), g.SessionID); err != nil {
+		t.Fatal(err)
+	}
+	_, _, err := w.grants.Spend(t.Context(), code, w.spend())
+	wantErr(t, err, token.ErrRevoked)
+}
+
+func TestSessionOutlivesRevokedTokensAndCanStillBeEnded(t *testing.T) {
+	w := newWorld(t, "ES256")
+	g, refresh := w.login(t)
+	if err := w.grants.Revoke(t.Context(), refresh, w.client.ID); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := w.grants.EndUser(t.Context(), w.pool.ID, w.user.Sub); err != nil || n != 1 {
+		t.Fatalf("ended %d, %v; want the session that was left", n, err)
+	}
+	_, err := w.grants.Session(t.Context(), g.SessionID)
+	wantErr(t, err, token.ErrSessionEnded)
+}
+
+func TestEndUserWithMoreGrantsThanAPage(t *testing.T) {
+	w := newWorld(t, "ES256")
+	const n = 450
+	for range n {
+		w.start(t, w.request())
+	}
+	if got, err := w.grants.EndUser(t.Context(), w.pool.ID, w.user.Sub); err != nil || got != n {
+		t.Errorf("ended %d, %v; want %d", got, err, n)
+	}
+}

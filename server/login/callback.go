@@ -1,0 +1,78 @@
+package login
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/weir-id/weir/federation"
+	"github.com/weir-id/weir/federation/audit"
+	"github.com/weir-id/weir/federation/fault"
+	"github.com/weir-id/weir/server/login/page"
+	"github.com/weir-id/weir/server/web"
+)
+
+// reposted marks a callback that our own page has posted once more.
+const reposted = "weir_reposted"
+
+// errElsewhere: the answer came to a callback address that its attempt did not name.
+var errElsewhere = errors.New("the answer came to another callback address than the attempt's")
+
+// Callback serves the addresses that upstream providers send the browser back to: GET and POST /oauth2/idpresponse
+// and POST /saml2/idpresponse. state (OAuth) or RelayState (SAML) names the attempt, and only the
+// browser that holds its cookie can finish it. Until the attempt is open
+// nothing names an application, so a fault is a page; afterwards the application gets it.
+func (s *Service) Callback(c echo.Context) error {
+	params, err := web.Params(c)
+	if err != nil {
+		return err
+	}
+	r := c.Request()
+	id := params.Get("state")
+	if strings.HasPrefix(r.URL.Path, "/saml2/") {
+		id = params.Get("RelayState")
+	}
+	sealed := s.Site.Attempt(c, id)
+	if sealed == "" && r.Method == http.MethodPost && !s.Site.Secure() && r.URL.Query().Get(reposted) == "" {
+		return s.repost(c, params)
+	}
+	a, err := s.OAuth.Broker.Open(id, sealed)
+	s.Site.DropAttempt(c, id) // one answer per attempt, good or bad
+	if err != nil {
+		return s.failed(c, federation.Attempt{ID: id}, err)
+	}
+	if u, err := url.Parse(a.CallbackURL); err != nil || u.Path != r.URL.Path {
+		return s.failed(c, a, fault.New(fault.Expired, "This sign-in is no longer valid. Go back to the application and start again.", errElsewhere))
+	}
+	answer := federation.Response{Method: r.Method, RawQuery: r.URL.RawQuery}
+	if r.Method == http.MethodPost {
+		answer.Form = params
+	} else {
+		answer.Query = params
+	}
+	login, err := s.OAuth.Broker.Finish(r.Context(), a, answer)
+	if err != nil {
+		return s.failed(c, a, &web.RedirectError{Request: a.Request, Issuer: s.OAuth.Issuer.URL(a.PoolID), Err: err})
+	}
+	return s.OAuth.Deliver(c, login, a.PoolID)
+}
+
+func (s *Service) failed(c echo.Context, a federation.Attempt, err error) error {
+	ctx := c.Request().Context()
+	s.OAuth.Audit.Record(ctx, audit.LoginFailed{Pool: a.PoolID, Client: a.Request.ClientID, Provider: a.Provider, Attempt: a.ID,
+		Code: fault.CodeOf(err).String(), Reason: err.Error(), Reference: web.RequestID(ctx)})
+	return err
+}
+
+// repost answers a cross-site POST whose Lax cookie the browser held back (plain http only) with a
+// page of ours that posts the same form once more, now from the same site.
+func (s *Service) repost(c echo.Context, params url.Values) error {
+	begin(c, page.KindPost, http.StatusOK)
+	return s.Renderer.Post(c.Response(), page.Post{
+		Action: c.Request().URL.Path + "?" + reposted + "=1",
+		Params: page.Params(params),
+	})
+}

@@ -1,0 +1,153 @@
+// Package login is what a person meets: the sign-in page, the callbacks by which upstream providers
+// send the browser back, and the pages of errors. The pages themselves are in login/page.
+package login
+
+import (
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/weir-id/weir/federation/fault"
+	"github.com/weir-id/weir/server/login/page"
+	"github.com/weir-id/weir/server/oauth"
+	"github.com/weir-id/weir/server/web"
+)
+
+// Pages writes pages. It implements oauth.Pages.
+type Pages struct{ Renderer *page.Renderer }
+
+// Post makes the browser send a form to another site.
+func (p Pages) Post(c echo.Context, action string, fields [][2]string) error {
+	v := page.Post{Action: action}
+	for _, f := range fields {
+		v.Params = append(v.Params, page.Param{Name: f[0], Value: f[1]})
+	}
+	begin(c, page.KindPost, http.StatusOK)
+	return p.Renderer.Post(c.Response(), v)
+}
+
+// SignedOut says that the person is signed out.
+func (p Pages) SignedOut(c echo.Context) error {
+	begin(c, page.KindSignedOut, http.StatusOK)
+	return p.Renderer.SignedOut(c.Response(), page.SignedOut{})
+}
+
+// Error shows a fault: its public sentence and the reference that leads to the log.
+func (p Pages) Error(c echo.Context, status int, err error) error {
+	begin(c, page.KindError, status)
+	return p.Renderer.Error(c.Response(), page.Error{
+		Problem:   problemOf(err),
+		Sentence:  fault.PublicOf(err),
+		Reference: web.RequestID(c.Request().Context()),
+	})
+}
+
+func problemOf(err error) page.Problem {
+	switch fault.CodeOf(err) {
+	case fault.Denied:
+		return page.Cancelled
+	case fault.Expired:
+		return page.Expired
+	case fault.Unavailable, fault.Throttled, fault.UpstreamTimeout:
+		return page.Busy
+	case fault.Config, fault.Invalid:
+		return page.Misconfigured
+	case fault.NotFound:
+		return page.NotFound
+	default:
+		return page.Failed
+	}
+}
+
+func begin(c echo.Context, k page.Kind, status int) {
+	page.SetHeaders(c.Response().Header(), k)
+	c.Response().WriteHeader(status)
+}
+
+// Service serves the sign-in page and the callbacks.
+type Service struct {
+	Site     *web.Site
+	OAuth    *oauth.Service
+	Renderer *page.Renderer
+}
+
+// Login serves GET /login: one button per provider of the client and a field that finds the
+// provider by the domain of an e-mail address. It takes the parameters of /oauth2/authorize and leads back there, so that it holds no state.
+func (s *Service) Login(c echo.Context) error {
+	origin, err := s.Site.Origin(c)
+	if err != nil {
+		if answered, err := s.Site.AtBase(c, err); answered || err != nil {
+			return err
+		}
+	}
+	params, repeated := web.Params(c)
+	if params == nil {
+		return repeated
+	}
+	email := strings.TrimSpace(params.Get(page.EmailParam))
+	params.Del(page.EmailParam)
+	ctx := c.Request().Context()
+	a, err := s.OAuth.Parse(ctx, origin.PoolID, params, repeated)
+	if err != nil {
+		return err
+	}
+	for _, name := range []string{"identity_provider", "idp_identifier"} {
+		params.Del(name) // the choice is made anew here
+	}
+	view := page.Chooser{ClientName: a.Client.Name}
+	if email != "" {
+		idp, err := s.OAuth.ByEmail(ctx, a, email)
+		if err != nil {
+			return err
+		}
+		if idp != nil {
+			params.Set("login_hint", email)
+			return c.Redirect(http.StatusSeeOther, authorizeURL(params, idp.Name))
+		}
+	}
+	for _, name := range a.Client.Providers {
+		if name != "COGNITO" { // local accounts bring their own form
+			view.Providers = append(view.Providers, page.Provider{Name: name, URL: authorizeURL(params, name)})
+		}
+	}
+	if found, err := s.anyIdentifier(c, a); err != nil {
+		return err
+	} else if found || email != "" {
+		view.Email = &page.EmailForm{Action: "/login", Params: page.Params(params), Value: email, Unknown: email != ""}
+		if email == "" {
+			view.Email.Value = a.Request.LoginHint
+		}
+	}
+	status := http.StatusOK
+	if email != "" {
+		status = http.StatusUnprocessableEntity
+	}
+	begin(c, page.KindChooser, status)
+	return s.Renderer.Chooser(c.Response(), view)
+}
+
+// anyIdentifier reports whether an e-mail address could lead to any provider of the client: otherwise the field would be a trap.
+func (s *Service) anyIdentifier(c echo.Context, a oauth.Authorization) (bool, error) {
+	all, err := s.OAuth.Directory.Providers(c.Request().Context(), a.Pool.ID)
+	if err != nil {
+		return false, err
+	}
+	for _, idp := range all {
+		if len(idp.Identifiers) > 0 && slices.Contains(a.Client.Providers, idp.Name) {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+func authorizeURL(params url.Values, provider string) string {
+	v := url.Values{}
+	for name, values := range params {
+		v[name] = values
+	}
+	v.Set("identity_provider", provider)
+	return "/oauth2/authorize?" + v.Encode()
+}

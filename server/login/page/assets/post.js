@@ -1,0 +1,2 @@
+// A hidden input named "submit" would hide the form's own method of that name.
+HTMLFormElement.prototype.submit.call(document.getElementById("post"));

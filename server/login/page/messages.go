@@ -1,0 +1,111 @@
+package page
+
+// Messages are all sentences of the pages in one language.
+type Messages struct {
+	Lang string // BCP 47
+	Dir  string // ltr or rtl
+
+	SignIn          string
+	SignInTitle     Phrase // around the application's name
+	ErrorTitle      Phrase // around the page's title
+	ToContinueTo    Phrase // around the application's name
+	WaysToSignIn    string
+	ContinueWith    Phrase // around the provider's name
+	Or              string
+	WorkEmail       string
+	Continue        string
+	UnknownDomain   string
+	NoProviders     string
+	NoProvidersHelp string
+	UnnamedProvider string
+
+	Problems       map[Problem]ProblemText
+	Reference      string
+	ReferenceHelp  string
+	ChooseAgain    string
+	BackTo         Phrase // around the application's name
+	TheApplication string
+
+	SignedOut     string
+	SignedOutHelp string
+
+	OneMoment   string
+	TakingYouTo Phrase // around the receiver's name
+	TakingYouOn string // where it has none
+	IfNothing   string
+}
+
+// Phrase is a sentence around one value: word order differs between languages, and templates put markup around the value.
+type Phrase struct{ Before, After string }
+
+// Around returns the sentence as plain text.
+func (p Phrase) Around(value string) string { return p.Before + value + p.After }
+
+// ProblemText is what a person reads about a Problem. AdviceAgain takes Advice's place where the page offers to choose again.
+type ProblemText struct{ Heading, Advice, AdviceAgain string }
+
+// English is the only language so far.
+var English = Messages{
+	Lang: "en",
+	Dir:  "ltr",
+
+	SignIn:          "Sign in",
+	SignInTitle:     Phrase{"Sign in to ", ""},
+	ErrorTitle:      Phrase{"Error: ", ""},
+	ToContinueTo:    Phrase{"to continue to ", ""},
+	WaysToSignIn:    "Ways to sign in",
+	ContinueWith:    Phrase{"Continue with ", ""},
+	Or:              "or",
+	WorkEmail:       "Work e-mail",
+	Continue:        "Continue",
+	UnknownDomain:   "No sign-in is set up for that e-mail domain.",
+	NoProviders:     "No way to sign in is set up for this application yet.",
+	NoProvidersHelp: "Please tell the administrator of the application.",
+	UnnamedProvider: "another service",
+
+	Problems: map[Problem]ProblemText{
+		Failed: {
+			"Sign-in did not work",
+			"Go back to the application and try again.",
+			"Try again, or choose another way to sign in.",
+		},
+		Cancelled: {
+			"Sign-in was cancelled",
+			"You were not signed in. Go back to the application to start again.",
+			"You were not signed in. Try again, or choose another way to sign in.",
+		},
+		Expired: {
+			"This sign-in is no longer valid",
+			"Sign-in has to be finished within a few minutes, in the browser that started it. Go back to the application and start again.",
+			"Sign-in has to be finished within a few minutes, in the browser that started it. You can start again.",
+		},
+		Busy: {
+			"Sign-in is not available right now",
+			"Wait a minute, then go back to the application and try again.",
+			"Wait a minute and try again, or choose another way to sign in.",
+		},
+		Misconfigured: {
+			"This sign-in cannot work",
+			"Something is not set up correctly, so trying again will not help. Please tell the administrator of the application.",
+			"Something is not set up correctly. Please tell the administrator of the application, or choose another way to sign in.",
+		},
+		NotFound: {
+			"There is no such page",
+			"Check the address, or go back to the application and sign in from there.",
+			"Check the address, or start again.",
+		},
+	},
+	Reference:      "Reference",
+	ReferenceHelp:  "If this keeps happening, give this reference to your administrator.",
+	ChooseAgain:    "Choose how to sign in",
+	BackTo:         Phrase{"Back to ", ""},
+	TheApplication: "the application",
+
+	SignedOut:     "You are signed out",
+	SignedOutHelp: "You can close this window. On a shared device, also sign out of the service that you signed in with.",
+
+	OneMoment:   "One moment",
+	TakingYouTo: Phrase{"Taking you to ", "."},
+	TakingYouOn: "Taking you to the next step.",
+	IfNothing:   "If nothing happens, choose Continue.",
+}

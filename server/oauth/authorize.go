@@ -1,0 +1,140 @@
+package oauth
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+	"slices"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/weir-id/weir/federation"
+	"github.com/weir-id/weir/federation/fault"
+	"github.com/weir-id/weir/federation/token"
+	"github.com/weir-id/weir/server/web"
+)
+
+// Authorize serves GET and POST /oauth2/authorize (RFC 6749 section 4.1.1, OpenID Connect Core section 3.1.2).
+func (s *Service) Authorize(c echo.Context) error {
+	ctx := c.Request().Context()
+	origin, err := s.Site.Origin(c)
+	if err != nil {
+		if answered, err := s.Site.AtBase(c, err); answered || err != nil {
+			return err
+		}
+	}
+	params, repeated := web.Params(c)
+	if params == nil {
+		return repeated
+	}
+	a, err := s.Parse(ctx, origin.PoolID, params, repeated)
+	if err != nil {
+		return err
+	}
+	refuse := func(code string, err error) error {
+		return &web.RedirectError{Request: a.Request, Issuer: s.Issuer.URL(a.Pool.ID), Code: code, Err: err}
+	}
+	if sealed := s.Site.Session(c, a.Pool.ID); sealed != "" {
+		login, err := s.Broker.Continue(ctx, a.Client, a.Request, s.acceptable(ctx, a), sealed)
+		if err == nil {
+			return s.Deliver(c, login, a.Pool.ID)
+		}
+		if !errors.Is(err, federation.ErrNoSession) {
+			return refuse("", err)
+		}
+	}
+	if slices.Contains(a.Request.Prompt, "none") {
+		return refuse("login_required", fault.New(fault.LoginRequired, "Nobody is signed in, and the request forbids to ask.", nil))
+	}
+	if a.Wanted == nil {
+		// RawQuery of a POST is not the request, so the page gets the parameters anew.
+		return redirect(c, origin.URL+"/login?"+params.Encode())
+	}
+	return s.start(c, a, origin, refuse)
+}
+
+func (s *Service) start(c echo.Context, a Authorization, origin web.Origin, refuse func(string, error) error) error {
+	callback := origin.URL + "/oauth2/idpresponse"
+	if a.Wanted.Type == "SAML" {
+		callback = origin.URL + "/saml2/idpresponse"
+	}
+	st, err := s.Broker.Begin(c.Request().Context(), a.Pool, *a.Wanted, a.Request, callback)
+	if err != nil {
+		return refuse("", err)
+	}
+	s.Site.SetAttempt(c, st.Attempt, st.Sealed)
+	if st.Challenge.Form != nil {
+		return s.Pages.Post(c, st.Challenge.URL, sorted(st.Challenge.Form))
+	}
+	return redirect(c, st.Challenge.URL)
+}
+
+// Deliver gives a finished sign-in to the browser: the session cookie and the way back to
+// the application with the code (RFC 6749 section 4.1.2).
+func (s *Service) Deliver(c echo.Context, l federation.Login, poolID string) error {
+	if l.Sealed != "" {
+		s.Site.SetSession(c, poolID, l.Sealed, federation.SessionLife)
+	}
+	answer := [][2]string{{"code", l.Code}}
+	return s.Answer(c, l.Request, answer, s.Issuer.URL(poolID))
+}
+
+// Answer sends parameters to the application's redirect URI in the response mode that it asked for, with state and iss (RFC 9207).
+func (s *Service) Answer(c echo.Context, r federation.Request, fields [][2]string, issuer string) error {
+	if r.State != "" {
+		fields = append(fields, [2]string{"state", r.State})
+	}
+	fields = append(fields, [2]string{"iss", issuer})
+	if r.ResponseMode == "form_post" {
+		return s.Pages.Post(c, r.RedirectURI, fields)
+	}
+	to, err := url.Parse(r.RedirectURI)
+	if err != nil {
+		return err
+	}
+	q := url.Values{}
+	for _, f := range fields {
+		q.Set(f[0], f[1])
+	}
+	// The registered query is kept byte for byte (RFC 6749 section 3.1.2).
+	if to.RawQuery != "" {
+		to.RawQuery += "&"
+	}
+	to.RawQuery += q.Encode()
+	return redirect(c, to.String())
+}
+
+// redirect: 302 after a GET, as applications expect; 303 after a POST, so that the form is not sent on.
+func redirect(c echo.Context, to string) error {
+	c.Response().Header().Set(echo.HeaderCacheControl, "no-store")
+	if c.Request().Method == http.MethodPost {
+		return c.Redirect(http.StatusSeeOther, to)
+	}
+	return c.Redirect(http.StatusFound, to)
+}
+
+func sorted(v url.Values) [][2]string {
+	out := make([][2]string, 0, len(v))
+	for name := range v {
+		out = append(out, [2]string{name, v.Get(name)})
+	}
+	slices.SortFunc(out, func(a, b [2]string) int { return slices.Compare(a[:], b[:]) })
+	return out
+}
+
+// acceptable says which session would do: one of the provider that the application named, and of
+// the person that id_token_hint names (OpenID Connect Core section 3.1.2.1). A
+// hint that we did not issue for this pool names nobody.
+func (s *Service) acceptable(ctx context.Context, a Authorization) func(token.Grant) bool {
+	return func(g token.Grant) bool {
+		if a.Explicit && a.Wanted != nil && a.Wanted.Name != g.Provider {
+			return false
+		}
+		if a.hint == "" {
+			return true
+		}
+		hint, err := s.Issuer.VerifyIDHint(ctx, a.hint)
+		return err == nil && hint.PoolID == a.Pool.ID && hint.Sub == g.Sub
+	}
+}

@@ -1,0 +1,26 @@
+package oauth
+
+import (
+	"context"
+	"net/url"
+
+	"github.com/weir-id/weir/federation/pool"
+	"github.com/weir-id/weir/federation/token"
+)
+
+// grantCode is grant_type=authorization_code (RFC 6749 section 4.1.3, RFC 7636 section 4.5).
+func (s *Service) grantCode(ctx context.Context, c pool.Client, form url.Values) (due, error) {
+	if form.Get("code") == "" {
+		return due{}, invalid("code is required.")
+	}
+	// The code is spent before anything else, because two racers must not both get tokens; the refresh token is part of the same write.
+	g, refresh, err := s.Grants.Spend(ctx, form.Get("code"), token.Spend{
+		ClientID: c.ID, RedirectURI: form.Get("redirect_uri"), Verifier: form.Get("code_verifier"),
+		RefreshValidity: c.RefreshTokenValidity,
+	})
+	if err != nil {
+		return due{}, err
+	}
+	u, err := s.subject(ctx, g)
+	return due{grant: g, user: u, nonce: g.Nonce, refresh: refresh}, err
+}

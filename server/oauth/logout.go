@@ -1,0 +1,103 @@
+package oauth
+
+import (
+	"net/url"
+	"slices"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/weir-id/weir/federation/fault"
+	"github.com/weir-id/weir/federation/pool"
+	"github.com/weir-id/weir/server/web"
+)
+
+// Logout serves GET and POST /logout. It ends the browser's session and every grant that came from it, then
+// goes where the application wants: client_id with logout_uri, as the original has it;
+// post_logout_redirect_uri with client_id or id_token_hint (OpenID Connect RP-Initiated Logout);
+// or redirect_uri with response_type, which leads on to a new sign-in. Targets match registered ones exactly.
+func (s *Service) Logout(c echo.Context) error {
+	ctx := c.Request().Context()
+	origin, err := s.Site.Origin(c)
+	if err != nil {
+		if answered, err := s.Site.AtBase(c, err); answered || err != nil {
+			return err
+		}
+	}
+	v, err := web.Params(c)
+	if err != nil {
+		return err
+	}
+	id, err := s.logoutClient(c, v)
+	if err != nil {
+		return err
+	}
+	client, p, err := s.client(ctx, origin.PoolID, id)
+	if err != nil {
+		return err
+	}
+	to, err := logoutTarget(client, v, origin.URL)
+	if err != nil {
+		return err
+	}
+	if sealed := s.Site.Session(c, p.ID); sealed != "" {
+		if err := s.Broker.SignOut(ctx, p.ID, client.ID, sealed); err != nil {
+			return err
+		}
+		s.Site.DropSession(c, p.ID)
+	}
+	if to == "" {
+		return s.Pages.SignedOut(c)
+	}
+	return redirect(c, to)
+}
+
+func (s *Service) logoutClient(c echo.Context, v url.Values) (string, error) {
+	id, raw := v.Get("client_id"), v.Get("id_token_hint")
+	if raw == "" {
+		return id, nil
+	}
+	hint, err := s.Issuer.VerifyIDHint(c.Request().Context(), raw)
+	if err != nil {
+		return "", fault.New(fault.Invalid, "The id_token_hint of this sign-out is not valid.", err)
+	}
+	if id != "" && id != hint.ClientID {
+		return "", invalid("The client_id of this sign-out is not the one of its id_token_hint.")
+	}
+	return hint.ClientID, nil
+}
+
+func logoutTarget(client pool.Client, v url.Values, origin string) (string, error) {
+	switch {
+	case v.Get("logout_uri") != "":
+		if !slices.Contains(client.LogoutURLs, v.Get("logout_uri")) {
+			return "", invalid("The application's logout_uri is not registered for it.")
+		}
+		return v.Get("logout_uri"), nil
+	case v.Get("post_logout_redirect_uri") != "":
+		if !slices.Contains(client.LogoutURLs, v.Get("post_logout_redirect_uri")) {
+			return "", invalid("The application's post_logout_redirect_uri is not registered for it.")
+		}
+		return withState(v.Get("post_logout_redirect_uri"), v.Get("state"))
+	case v.Get("redirect_uri") != "":
+		if _, err := redirectURI(client, v.Get("redirect_uri")); err != nil {
+			return "", err
+		}
+		return origin + "/login?" + v.Encode(), nil
+	}
+	return "", nil
+}
+
+func withState(target, state string) (string, error) {
+	if state == "" {
+		return target, nil
+	}
+	u, err := url.Parse(target)
+	if err != nil {
+		return "", err
+	}
+	if u.RawQuery != "" {
+		u.RawQuery += "&"
+	}
+	u.RawQuery += url.Values{"state": {state}}.Encode()
+	return u.String(), nil
+}

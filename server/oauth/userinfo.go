@@ -1,0 +1,106 @@
+package oauth
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/weir-id/weir/federation/fault"
+	"github.com/weir-id/weir/federation/pool"
+	"github.com/weir-id/weir/federation/token"
+	"github.com/weir-id/weir/server/web"
+)
+
+// UserInfo serves GET and POST /oauth2/userInfo (OpenID Connect Core section 5.3).
+func (s *Service) UserInfo(c echo.Context) error {
+	ctx := c.Request().Context()
+	raw, err := bearer(c)
+	if err != nil {
+		return err
+	}
+	refuse := func(err error) error {
+		return &web.OAuthError{Status: http.StatusUnauthorized, Code: "invalid_token", Challenge: "Bearer", Err: err}
+	}
+	access, err := s.Issuer.VerifyAccess(ctx, raw)
+	if fault.CodeOf(err) == fault.Unauthenticated {
+		return refuse(err)
+	}
+	if err != nil {
+		return err
+	}
+	if !slices.Contains(access.Scopes, "openid") {
+		return &web.OAuthError{Status: http.StatusForbidden, Code: "insufficient_scope", Challenge: "Bearer",
+			Err: fault.New(fault.Denied, "The access token lacks the scope openid.", nil)}
+	}
+	u, client, err := s.bearerUser(ctx, access)
+	if fault.CodeOf(err) == fault.Unauthenticated {
+		return refuse(err)
+	}
+	if err != nil {
+		return err
+	}
+	claims := token.Claims(u, client, access.Scopes)
+	claims["sub"], claims["username"] = u.Sub, u.Username
+	noStore(c)
+	return c.JSON(http.StatusOK, claims)
+}
+
+// bearerUser loads whom a verified access token speaks for, and checks that nothing
+// has revoked it since: its grant, its user, its client.
+func (s *Service) bearerUser(ctx context.Context, access token.Access) (pool.User, pool.Client, error) {
+	gone := func(cause error) error {
+		return fault.New(fault.Unauthenticated, "The access token has been revoked.", cause)
+	}
+	client, err := s.Directory.Client(ctx, access.ClientID)
+	if fault.CodeOf(err) == fault.NotFound {
+		return pool.User{}, client, gone(err)
+	}
+	if err != nil {
+		return pool.User{}, client, err
+	}
+	g := token.Grant{PoolID: access.PoolID, Sub: access.Sub, Created: access.IssuedAt}
+	if access.GrantID != "" { // otherwise the client does without revocation
+		if g, err = s.Grants.Live(ctx, access.GrantID); errors.Is(err, token.ErrInvalidGrant) {
+			return pool.User{}, client, gone(err)
+		} else if err != nil {
+			return pool.User{}, client, err
+		}
+	}
+	u, err := s.subject(ctx, g)
+	if errors.Is(err, token.ErrInvalidGrant) {
+		return u, client, gone(err)
+	}
+	return u, client, err
+}
+
+// bearer returns the access token of a request: in the header, or in the form of a POST (RFC 6750
+// sections 2.1 and 2.2), never in both and never in the query.
+func bearer(c echo.Context) (string, error) {
+	header := c.Request().Header.Get(echo.HeaderAuthorization)
+	scheme, fromHeader, _ := strings.Cut(header, " ")
+	fromHeader = strings.TrimSpace(fromHeader)
+	fromForm := ""
+	if c.Request().Method == http.MethodPost && strings.HasPrefix(c.Request().Header.Get(echo.HeaderContentType), echo.MIMEApplicationForm) {
+		form, err := web.Params(c)
+		if err != nil {
+			return "", &web.OAuthError{Code: "invalid_request", Challenge: "Bearer", Err: err}
+		}
+		fromForm = form.Get("access_token")
+	}
+	switch {
+	case header != "" && fromForm != "":
+		return "", &web.OAuthError{Code: "invalid_request", Challenge: "Bearer", Err: invalid("Send the access token in one place only.")}
+	case fromForm != "":
+		return fromForm, nil
+	case header == "":
+		// Without any credentials the challenge names no error (RFC 6750 section 3.1).
+		return "", &web.OAuthError{Status: http.StatusUnauthorized, Challenge: "Bearer", Err: fault.New(fault.Unauthenticated, "An access token is required.", nil)}
+	case !strings.EqualFold(scheme, "Bearer") || fromHeader == "":
+		return "", &web.OAuthError{Code: "invalid_request", Challenge: "Bearer", Err: invalid("The Authorization header must be Bearer and an access token.")}
+	}
+	return fromHeader, nil
+}

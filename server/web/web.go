@@ -1,0 +1,155 @@
+// Package web is what the handlers of the public listener share: which pool and origin a request is for, the cookies
+// of attempts and sessions, request ids, and the errors that the one writer in package server understands.
+//
+// It knows echo and the directory, and nothing of OAuth or of pages.
+package web
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/weir-id/weir/federation/fault"
+	"github.com/weir-id/weir/federation/pool"
+)
+
+// Site is one deployment as browsers see it.
+type Site struct {
+	Base      *url.URL // base_url of the configuration: scheme and host
+	Directory *pool.Directory
+	// TrustedProxies are the peers whose X-Forwarded-Host is believed; none by default.
+	TrustedProxies []netip.Prefix
+}
+
+// Secure reports whether browsers reach the site over https.
+func (s *Site) Secure() bool { return s.Base.Scheme == "https" }
+
+// BaseURL is the base URL without a trailing slash.
+func (s *Site) BaseURL() string { return s.Base.Scheme + "://" + s.Base.Host }
+
+// Origin is the scheme and host under which a request came, where the host is one of ours.
+type Origin struct {
+	URL    string // scheme://host[:port]
+	PoolID string // the pool of a prefix or custom domain, "" on the base host
+}
+
+// ErrUnknownHost: the request's host is neither the base host nor a domain of a pool.
+var ErrUnknownHost = errors.New("host is not served here")
+
+// Origin finds out for which host a request is meant. Only hosts that the
+// configuration or the directory names are ever returned, so the result may be
+// put into URLs. Errors: ErrUnknownHost, and the directory's.
+func (s *Site) Origin(c echo.Context) (Origin, error) {
+	host := strings.ToLower(s.host(c))
+	base := strings.ToLower(s.Base.Host)
+	if host == base {
+		return Origin{URL: s.BaseURL()}, nil
+	}
+	domain, isPrefix := strings.CutSuffix(host, "."+base)
+	if !isPrefix {
+		if domain = host; s.Base.Port() == "" || strings.HasSuffix(host, ":"+s.Base.Port()) {
+			if h, _, err := net.SplitHostPort(host); err == nil {
+				domain = h
+			}
+		}
+	}
+	if isPrefix == strings.Contains(domain, ".") { // a prefix has no dot, a custom domain has one
+		return Origin{}, ErrUnknownHost
+	}
+	p, err := s.Directory.PoolByDomain(c.Request().Context(), domain)
+	if fault.CodeOf(err) == fault.NotFound {
+		return Origin{}, ErrUnknownHost
+	}
+	if err != nil {
+		return Origin{}, err
+	}
+	return Origin{URL: s.Base.Scheme + "://" + host, PoolID: p.ID}, nil
+}
+
+func (s *Site) host(c echo.Context) string {
+	r := c.Request()
+	peer, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err == nil && slices.ContainsFunc(s.TrustedProxies, func(p netip.Prefix) bool { return p.Contains(peer.Addr().Unmap()) }) {
+		// The proxy next to us appends its own value last.
+		if h := r.Header.Values("X-Forwarded-Host"); len(h) > 0 {
+			parts := strings.Split(h[len(h)-1], ",")
+			return strings.TrimSpace(parts[len(parts)-1])
+		}
+	}
+	return r.Host
+}
+
+// AtBase answers a browser's GET under an unknown host (an IP address, localhost) with a redirect to
+// the same page at the base URL: cookies belong to one host, so a sign-in
+// begun elsewhere could not be finished. It reports whether it answered.
+func (s *Site) AtBase(c echo.Context, err error) (bool, error) {
+	r := c.Request()
+	if !errors.Is(err, ErrUnknownHost) || r.Method != http.MethodGet {
+		return false, err
+	}
+	return true, c.Redirect(http.StatusFound, s.BaseURL()+r.URL.RequestURI())
+}
+
+// Params returns the parameters of a GET's query or a POST's form, never both. A parameter
+// that is named twice is refused (RFC 6749 section 3.1).
+func Params(c echo.Context) (url.Values, error) {
+	v, err := rawParams(c.Request())
+	if err != nil {
+		return nil, err
+	}
+	for name, values := range v {
+		if len(values) > 1 {
+			return v, fault.New(fault.Invalid, "A parameter is named more than once.", errors.New("repeated parameter "+clip(name)))
+		}
+	}
+	return v, nil
+}
+
+func rawParams(r *http.Request) (url.Values, error) {
+	if r.Method != http.MethodPost {
+		v, err := url.ParseQuery(r.URL.RawQuery)
+		if err != nil {
+			return nil, fault.New(fault.Invalid, "The address of this request is not well-formed.", err)
+		}
+		return v, nil
+	}
+	if ct, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";"); !strings.EqualFold(strings.TrimSpace(ct), echo.MIMEApplicationForm) {
+		return nil, fault.New(fault.Invalid, "The request's content type must be application/x-www-form-urlencoded.", nil)
+	}
+	if err := r.ParseForm(); err != nil {
+		var tooLarge *http.MaxBytesError
+		if errors.As(err, &tooLarge) {
+			return nil, fault.New(fault.TooLarge, "The request is too large.", err)
+		}
+		return nil, fault.New(fault.Invalid, "The request's form is not well-formed.", err)
+	}
+	return r.PostForm, nil
+}
+
+func clip(s string) string {
+	if len(s) > 64 {
+		return s[:64] + "…"
+	}
+	return s
+}
+
+type ctxKey struct{}
+
+// WithRequestID returns ctx carrying the id of its request.
+func WithRequestID(ctx context.Context, id string) context.Context {
+	return context.WithValue(ctx, ctxKey{}, id)
+}
+
+// RequestID returns the id of ctx's request, "" outside one. It is the reference
+// that error pages show.
+func RequestID(ctx context.Context) string {
+	id, _ := ctx.Value(ctxKey{}).(string)
+	return id
+}
