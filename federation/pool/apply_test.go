@@ -6,8 +6,6 @@ import (
 	"testing"
 	"time"
 
-	"go.yaml.in/yaml/v3"
-
 	"github.com/weir-id/weir/federation/fault"
 	"github.com/weir-id/weir/federation/pool"
 )
@@ -78,36 +76,26 @@ func TestIdentifiersAndDomainsMoveWithinOneApply(t *testing.T) {
 	}
 }
 
-func TestSpecReadsTheDesignsExample(t *testing.T) {
-	const file = `
-UserPools:
-- PoolName: example
-  Id: local_Example01
-  Domain: example
-  Schema: [{Name: department, AttributeDataType: String, Mutable: true}]
-  IdentityProviders:
-  - ProviderName: Corp
-    ProviderType: OIDC
-    AttributeMapping: {email: email, email_verified: email_verified, name: name}
-    IdpIdentifiers: [example.com]
-  Clients:
-  - ClientName: web
-    ClientId: exampleclient0000000000001
-    GenerateSecret: true
-    CallbackURLs: ["https://app.example.com/callback"]
-    LogoutURLs: ["https://app.example.com/"]
-    AllowedOAuthFlows: [code]
-    AllowedOAuthScopes: [openid, email, profile]
-    SupportedIdentityProviders: [Corp]
-`
-	var s pool.Spec
-	if err := yaml.Unmarshal([]byte(file), &s); err != nil {
-		t.Fatal(err)
-	}
+func TestFieldsLeftOutTakeTheDefaultsOfTheModel(t *testing.T) {
 	f := newFixture(t)
+	s := pool.Spec{UserPools: []pool.PoolSpec{{
+		PoolName: "example", ID: "local_Example01",
+		Clients: []pool.ClientSpec{{
+			ClientName: "web", ClientID: "exampleclient0000000000001", GenerateSecret: true,
+			CallbackURLs:      []string{"https://app.example.com/callback"},
+			AllowedOAuthFlows: []string{"code"}, AllowedOAuthScopes: []string{"openid"},
+			IDTokenValidity: 2, EnableTokenRevocation: ptr(false),
+		}},
+	}}}
+	apply(t, f, s)
+	s.UserPools[0].Clients[0].IDTokenValidity, s.UserPools[0].Clients[0].EnableTokenRevocation = 0, nil
 	apply(t, f, s)
 	c, err := f.Client(t.Context(), "exampleclient0000000000001")
-	if err != nil || c.PoolID != "local_Example01" || c.Secret.IsZero() || !c.EnableTokenRevocation || c.RefreshTokenValidity != 30*24*time.Hour {
+	if err != nil || c.PoolID != "local_Example01" || c.Secret.IsZero() || !c.EnableTokenRevocation || c.RotateRefreshTokens ||
+		c.IDTokenValidity != time.Hour || c.AccessTokenValidity != time.Hour || c.RefreshTokenValidity != 30*24*time.Hour {
 		t.Errorf("client %+v, error %v", c, err)
+	}
+	if p, err := f.Pool(t.Context(), "local_Example01"); err != nil || p.SigningAlgorithm != "RS256" || len(p.Schema) != len(pool.StandardSchema()) {
+		t.Errorf("pool %+v, error %v", p, err)
 	}
 }
