@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/weir-id/weir/federation/fault"
 	"github.com/weir-id/weir/federation/pool"
@@ -72,5 +73,29 @@ func TestIdentifiersAndDomainsMoveWithinOneApply(t *testing.T) {
 	ip, err := f.ProviderByIdentifier(t.Context(), p.ID, "example.com")
 	if err != nil || p.Name != "a" || ip.Name != "One" {
 		t.Errorf("pool %s, provider %s, error %v", p.Name, ip.Name, err)
+	}
+}
+
+func TestFieldsLeftOutTakeTheDefaultsOfTheModel(t *testing.T) {
+	f := newFixture(t)
+	s := pool.Spec{UserPools: []pool.PoolSpec{{
+		PoolName: "example", ID: "local_Example01",
+		Clients: []pool.ClientSpec{{
+			ClientName: "web", ClientID: "exampleclient0000000000001", GenerateSecret: true,
+			CallbackURLs:      []string{"https://app.example.com/callback"},
+			AllowedOAuthFlows: []string{"code"}, AllowedOAuthScopes: []string{"openid"},
+			IDTokenValidity: 2, EnableTokenRevocation: ptr(false),
+		}},
+	}}}
+	apply(t, f, s)
+	s.UserPools[0].Clients[0].IDTokenValidity, s.UserPools[0].Clients[0].EnableTokenRevocation = 0, nil
+	apply(t, f, s)
+	c, err := f.Client(t.Context(), "exampleclient0000000000001")
+	if err != nil || c.PoolID != "local_Example01" || c.Secret.IsZero() || !c.EnableTokenRevocation || c.RotateRefreshTokens ||
+		c.IDTokenValidity != time.Hour || c.AccessTokenValidity != time.Hour || c.RefreshTokenValidity != 30*24*time.Hour {
+		t.Errorf("client %+v, error %v", c, err)
+	}
+	if p, err := f.Pool(t.Context(), "local_Example01"); err != nil || p.SigningAlgorithm != "RS256" || len(p.Schema) != len(pool.StandardSchema()) {
+		t.Errorf("pool %+v, error %v", p, err)
 	}
 }

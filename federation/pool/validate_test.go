@@ -164,7 +164,9 @@ func TestValidateProvider(t *testing.T) {
 		"identities mapped":         {func(p provider) { p.AttributeMapping["identities"] = "x" }, "AttributeMapping[identities]: the user pool sets", ""},
 		"user name mapped":          {func(p provider) { p.AttributeMapping["username"] = "sub" }, "", ""},
 		"user name mapped in vain":  {func(p provider) { p.AttributeMapping["username"] = "email" }, "", "AttributeMapping[username]: has no effect"},
-		"no claim":                  {func(p provider) { p.AttributeMapping["name"] = "" }, "AttributeMapping[name]: must name a claim", ""},
+		"no claim":                  {func(p provider) { p.AttributeMapping["name"] = "" }, "AttributeMapping[name]: must be a claim's name", ""},
+		"broken claim path":         {func(p provider) { p.AttributeMapping["name"] = `["a` }, "AttributeMapping[name]: must be a claim's name", ""},
+		"constant proof":            {func(p provider) { p.AttributeMapping["email_verified"] = "=true" }, "", "AttributeMapping[email_verified]: a constant vouches"},
 		"required not mapped":       {func(p provider) { delete(p.AttributeMapping, "email") }, "AttributeMapping: the required attribute email is not mapped", ""},
 		"immutable mapped":          {func(p provider) { p.AttributeMapping["custom:fixed"] = "x" }, "", "AttributeMapping[custom:fixed]: the attribute is immutable"},
 	} {
