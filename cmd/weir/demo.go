@@ -27,9 +27,9 @@ import (
 const (
 	demoPool         = "local_Demo00001"
 	demoClient       = "demoharbourbooks0000000001"
-	demoClientSecret = "demonstration_client_secret" //nolint:gosec // see above
+	demoClientSecret = "demonstration_client_secret"
 	demoUpstream     = "weir-demo"
-	demoUpstreamKey  = "demonstration-upstream-secret" //nolint:gosec // see above
+	demoUpstreamKey  = "demonstration-upstream-secret"
 	riverbankPath    = "/riverbank"
 	lighthousePath   = "/lighthouse"
 )
