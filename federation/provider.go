@@ -103,6 +103,8 @@ type Identity struct {
 	Claims       mapping.Claims // typed, multi-valued
 	AuthTime     time.Time      // when the person authenticated upstream; zero if not said
 	SessionIndex string         // SAML SessionIndex or OpenID sid
+	Principal    string         // whom the provider's logout messages will name (a SAML NameID)
+	Logout       []byte         // what the provider's own logout needs later; at most 1 KB
 	Tokens       UpstreamTokens
 }
 

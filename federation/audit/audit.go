@@ -127,7 +127,8 @@ func (e TokenRevoked) Attrs() []slog.Attr { return attrs("pool", e.Pool, "client
 // SessionEnded: a person signed out of a browser session.
 type SessionEnded struct {
 	Pool, Client, Session string
-	Grants                int // authorizations that ended with it
+	Provider              string // the provider that asked for it, "" where the person did
+	Grants                int    // authorizations that ended with it
 }
 
 // Name implements Event.
@@ -135,7 +136,7 @@ func (SessionEnded) Name() string { return "session.ended" }
 
 // Attrs implements Event.
 func (e SessionEnded) Attrs() []slog.Attr {
-	return append(attrs("pool", e.Pool, "client", e.Client, "session", e.Session), slog.Int("grants", e.Grants))
+	return append(attrs("pool", e.Pool, "client", e.Client, "provider", e.Provider, "session", e.Session), slog.Int("grants", e.Grants))
 }
 
 // ConfigApplied: one object of the directory was created or updated by an admin.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/weir-id/weir/federation/store"
@@ -37,21 +38,24 @@ func (g *Grants) EndUser(ctx context.Context, poolID, sub string) (int, error) {
 	return len(ended), nil
 }
 
-// EndUpstream ends every session that began with that session of the provider (its SAML SessionIndex or OpenID sid), as
-// EndSession does: for a logout that the provider asks for.
-func (g *Grants) EndUpstream(ctx context.Context, poolID, provider, index string) (ended []Grant, err error) {
-	if index == "" {
+// EndUpstream ends what a provider says has ended: every session that its principal began, or only those that began with
+// one of the provider's sessions (SAML SessionIndex), as EndSession does. A session index alone would not
+// do: nothing says that two people never share one.
+func (g *Grants) EndUpstream(ctx context.Context, poolID, provider, principal string, sessions []string) (ended []Grant, err error) {
+	if principal == "" {
 		return nil, nil
 	}
-	sessions := make(map[string]bool)
-	err = g.kind().All(ctx, upstreamIndex(poolID, provider, index), func(e store.Entry[record]) error {
-		sessions[e.Value.SessionID] = true
+	var named []string
+	err = g.kind().All(ctx, upstreamIndex(poolID, provider, principal), func(e store.Entry[record]) error {
+		if len(sessions) == 0 || slices.Contains(sessions, e.Value.SessionIndex) {
+			named = append(named, e.Value.SessionID)
+		}
 		return nil
 	})
 	if err != nil {
 		return nil, fmt.Errorf("find upstream session: %w", err)
 	}
-	for id := range sessions {
+	for _, id := range named {
 		more, err := g.EndSession(ctx, id)
 		ended = append(ended, more...)
 		if err != nil {

@@ -51,16 +51,20 @@ func TestEnding(t *testing.T) {
 		{"the user of another pool", func(w *world, _ map[string]token.Grant) (int, error) {
 			return w.grants.EndUser(t.Context(), "local_Other0001", w.user.Sub)
 		}, nil},
-		{"the upstream session", func(w *world, _ map[string]token.Grant) (int, error) {
-			ended, err := w.grants.EndUpstream(t.Context(), w.pool.ID, "Corp", "upstream-1")
+		{"one upstream session", func(w *world, _ map[string]token.Grant) (int, error) {
+			ended, err := w.grants.EndUpstream(t.Context(), w.pool.ID, "Corp", "ada@corp", []string{"upstream-1", "upstream-0"})
 			return len(ended), err
 		}, []string{"laptop", "laptop-mail"}},
-		{"the upstream session of another provider", func(w *world, _ map[string]token.Grant) (int, error) {
-			ended, err := w.grants.EndUpstream(t.Context(), w.pool.ID, "Other", "upstream-1")
+		{"all sessions of the upstream principal", func(w *world, _ map[string]token.Grant) (int, error) {
+			ended, err := w.grants.EndUpstream(t.Context(), w.pool.ID, "Corp", "ada@corp", nil)
+			return len(ended), err
+		}, []string{"laptop", "laptop-mail", "phone"}},
+		{"the principal of another provider", func(w *world, _ map[string]token.Grant) (int, error) {
+			ended, err := w.grants.EndUpstream(t.Context(), w.pool.ID, "Other", "ada@corp", nil)
 			return len(ended), err
 		}, nil},
-		{"no upstream session", func(w *world, _ map[string]token.Grant) (int, error) {
-			ended, err := w.grants.EndUpstream(t.Context(), w.pool.ID, "Corp", "")
+		{"no principal", func(w *world, _ map[string]token.Grant) (int, error) {
+			ended, err := w.grants.EndUpstream(t.Context(), w.pool.ID, "Corp", "", nil)
 			return len(ended), err
 		}, nil},
 	} {
@@ -73,7 +77,7 @@ func TestEnding(t *testing.T) {
 			})
 			grants["phone"], refresh["phone"] = w.device(t, func(g *token.Grant) { g.SessionIndex = "upstream-10" })
 			grants["somebody else"], refresh["somebody else"] = w.device(t, func(g *token.Grant) {
-				g.Sub, g.SessionIndex = "d3c1a2b4-0f6d-4a52-9a0a-6f6d6f1f2b3c", "a\x00b\xff"
+				g.Sub, g.Principal = "d3c1a2b4-0f6d-4a52-9a0a-6f6d6f1f2b3c", "a\x00b\xff" // with the same session index
 			})
 			n, err := c.end(w, grants)
 			if err != nil || n != len(c.want) {

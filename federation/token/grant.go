@@ -60,6 +60,9 @@ type Grant struct {
 	Provider     string `json:"provider,omitempty"`
 	Subject      string `json:"subject,omitempty"`
 	SessionIndex string `json:"session_index,omitempty"`
+	// Principal is whom the provider's logout messages will name (a SAML NameID); empty where it sends none.
+	Principal string `json:"principal,omitempty"`
+	Logout    []byte `json:"logout,omitempty"` // what the provider's own logout needs
 
 	RedirectURI   string    `json:"redirect"`
 	Scopes        []string  `json:"scopes"`
@@ -104,8 +107,8 @@ func (g *Grants) kind() *store.Kind[record] {
 // over reports whether the grant gives nothing any more.
 func (r *record) over() bool { return !r.Revoked.IsZero() && r.SessionExpires.IsZero() }
 
-// index lets every grant that still gives anything be found by its user, its upstream session, and a session that began
-// before it. Each entry costs every sign-in, so there is none that nobody needs: the first
+// index lets every grant that still gives anything be found by its user, and by a session that began
+// before it. Each entry costs every sign-in, so there is none that nobody needs: only the grant that began a session is found by its upstream principal, the first
 // grant of a session is found by key, and a client that was removed voids its grants by not being there.
 func (r *record) index() []string {
 	if r.over() {
@@ -115,8 +118,8 @@ func (r *record) index() []string {
 	if r.SessionID != r.ID {
 		out = append(out, sessionIndex(r.SessionID))
 	}
-	if r.SessionIndex != "" {
-		out = append(out, upstreamIndex(r.PoolID, r.Provider, r.SessionIndex))
+	if r.Principal != "" && r.SessionID == r.ID {
+		out = append(out, upstreamIndex(r.PoolID, r.Provider, r.Principal))
 	}
 	return out
 }
@@ -124,9 +127,9 @@ func (r *record) index() []string {
 func userIndex(poolID, sub string) string  { return "user:" + poolID + "/" + sub + "/" }
 func sessionIndex(sessionID string) string { return "session:" + sessionID + "/" }
 
-// upstreamIndex hashes the session index, which is the provider's to choose: of any length and any bytes.
-func upstreamIndex(poolID, provider, index string) string {
-	sum := sha256.Sum256([]byte(poolID + "\x00" + provider + "\x00" + index))
+// upstreamIndex hashes the principal, which is the provider's to choose: of any length and any bytes.
+func upstreamIndex(poolID, provider, principal string) string {
+	sum := sha256.Sum256([]byte(poolID + "\x00" + provider + "\x00" + principal))
 	return "upstream:" + base64.RawURLEncoding.EncodeToString(sum[:16]) + "/"
 }
 

@@ -134,7 +134,7 @@ const (
 func (w *world) request() token.Grant {
 	return token.Grant{
 		PoolID: w.pool.ID, ClientID: w.client.ID, Sub: w.user.Sub,
-		Provider: "Corp", Subject: "Ada", SessionIndex: "upstream-1", RedirectURI: redirectURI,
+		Provider: "Corp", Subject: "Ada", SessionIndex: "upstream-1", Principal: "ada@corp", RedirectURI: redirectURI,
 		Scopes: []string{"openid"}, Nonce: "n-0S6_WzA2Mj", CodeChallenge: challenge,
 		AuthTime: epoch.Add(-10 * time.Second), EventID: "3f3c9b0e-5c3e-4d57-8f0e-2d2c8d0b8a11",
 	}

@@ -1,0 +1,155 @@
+package federation
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/weir-id/weir/federation/audit"
+	"github.com/weir-id/weir/federation/fault"
+	"github.com/weir-id/weir/federation/pool"
+	"github.com/weir-id/weir/federation/token"
+)
+
+// ErrNoLogout: the provider has no logout of its own, or its configuration leaves it alone.
+var ErrNoLogout = errors.New("the provider has no logout")
+
+// LogoutProvider ends the person's session at the provider when it ends here. Optional for a Provider.
+type LogoutProvider interface {
+	// BeginLogout returns where to send the browser. Errors: ErrNoLogout.
+	BeginLogout(ctx context.Context, l Logout) (Challenge, error)
+	// FinishLogout verifies the provider's answer. Whatever it says, the session here has ended already.
+	FinishLogout(ctx context.Context, l Logout, r Response) error
+}
+
+// LogoutListener hears from the provider that its session has ended. Optional for a Provider.
+type LogoutListener interface {
+	// ReadLogout verifies a request of the provider, which came to the callback URL, and says whose sessions end.
+	ReadLogout(ctx context.Context, callbackURL string, r Response) (LogoutNotice, error)
+	// AnswerLogout returns the answer to a verified request: done says whether the sessions have ended.
+	AnswerLogout(ctx context.Context, n LogoutNotice, done bool) (Challenge, error)
+}
+
+// Logout is a sign-out that goes on to the provider. Like an Attempt it lives in a sealed cookie.
+type Logout struct {
+	ID          string `json:"id"` // random; the RelayState
+	PoolID      string `json:"p"`
+	Provider    string `json:"n"`
+	CallbackURL string `json:"c"`           // where the provider answers to
+	Upstream    []byte `json:"-"`           // Identity.Logout of the session; only for BeginLogout
+	Private     []byte `json:"u,omitempty"` // Challenge.Private of BeginLogout; only for FinishLogout
+	Target      string `json:"t,omitempty"` // where the browser goes in the end: checked; "" is a page of ours
+}
+
+// LogoutNotice is a provider's verified statement that a person's session there has ended.
+type LogoutNotice struct {
+	PoolID, Provider string
+	Principal        string   // as in Identity
+	Sessions         []string // as in Identity.SessionIndex; none means all of the principal's
+	Private          []byte   // for AnswerLogout
+}
+
+// Unsolicited is implemented by providers that may start a sign-in themselves (IdP-initiated SAML). Optional for a
+// Provider. It is a path of its own, because none of the checks that bind an answer to a request apply.
+type Unsolicited interface {
+	// FinishUnsolicited verifies an answer that nobody asked for. Errors as for Provider.Finish; fault.Denied
+	// where the configuration does not allow it.
+	FinishUnsolicited(ctx context.Context, callbackURL string, r Response) (Identity, error)
+}
+
+// Endpoints are the absolute URLs at which a provider reaches us.
+type Endpoints struct {
+	SignIn string // assertion consumer service
+	Logout string // single logout service
+}
+
+// Described is implemented by providers to whom we describe ourselves in a document (SAML metadata). Optional for a Provider.
+type Described interface {
+	Describe(ctx context.Context, e Endpoints) (contentType string, document []byte, err error)
+}
+
+// provider builds the provider of that name and returns it with its configuration.
+func (b *Broker) provider(ctx context.Context, poolID, name string) (pool.IdentityProvider, Provider, error) {
+	idp, err := b.Directory.Provider(ctx, poolID, name)
+	if err != nil {
+		return idp, nil, err
+	}
+	p, err := b.Providers.Provider(ctx, idp)
+	return idp, p, err
+}
+
+// StartedLogout is a sign-out that goes on at the provider.
+type StartedLogout struct {
+	Logout    Logout
+	Challenge Challenge
+	Sealed    string // for the cookie of this sign-out
+}
+
+// BeginLogout takes a sign-out, which has ended the session here, on to the provider that the session came from. target is
+// where the browser goes in the end. Errors: ErrNoLogout where there is nothing to do there.
+func (b *Broker) BeginLogout(ctx context.Context, session token.Grant, callback, target string) (StartedLogout, error) {
+	_, prov, err := b.provider(ctx, session.PoolID, session.Provider)
+	if err != nil {
+		return StartedLogout{}, err
+	}
+	lp, ok := prov.(LogoutProvider)
+	if !ok {
+		return StartedLogout{}, ErrNoLogout
+	}
+	l := Logout{ID: NewID(), PoolID: session.PoolID, Provider: session.Provider, CallbackURL: callback, Upstream: session.Logout, Target: target}
+	ch, err := lp.BeginLogout(ctx, l)
+	if err != nil {
+		return StartedLogout{}, err
+	}
+	l.Private = ch.Private
+	plain, err := json.Marshal(l)
+	if err != nil {
+		return StartedLogout{}, err
+	}
+	sealed := base64.RawURLEncoding.EncodeToString(b.Ring.Seal(plain, "logout\x00"+l.ID))
+	if len(sealed) > MaxSealed {
+		return StartedLogout{}, fmt.Errorf("logout of %d characters: %w", len(sealed), ErrNoLogout)
+	}
+	return StartedLogout{Logout: l, Challenge: ch, Sealed: sealed}, nil
+}
+
+// FinishLogout returns where the browser goes after the provider's answer. The error of a refused answer comes with
+// the target all the same: nobody is left standing because another side failed. Without a target
+// the cookie was not ours.
+func (b *Broker) FinishLogout(ctx context.Context, id, sealed string, r Response) (Logout, error) {
+	var l Logout
+	raw, err := base64.RawURLEncoding.DecodeString(sealed)
+	if err != nil {
+		return l, fault.New(fault.Expired, staleText, err)
+	}
+	plain, err := b.Ring.Open(raw, "logout\x00"+id)
+	if err != nil {
+		return l, fault.New(fault.Expired, staleText, err)
+	}
+	if err := json.Unmarshal(plain, &l); err != nil {
+		return Logout{}, fault.New(fault.Expired, staleText, err)
+	}
+	_, prov, err := b.provider(ctx, l.PoolID, l.Provider)
+	if err != nil {
+		return l, err
+	}
+	lp, ok := prov.(LogoutProvider)
+	if !ok {
+		return l, ErrNoLogout
+	}
+	return l, lp.FinishLogout(ctx, l, r)
+}
+
+// EndUpstream ends what a provider says has ended: the sessions that it names, or all that the person has through
+// this provider. It returns how many grants ended.
+func (b *Broker) EndUpstream(ctx context.Context, n LogoutNotice) (int, error) {
+	gs, err := b.Grants.EndUpstream(ctx, n.PoolID, n.Provider, n.Principal, n.Sessions)
+	ended := len(gs)
+	if err != nil {
+		return ended, fmt.Errorf("end upstream session: %w", err)
+	}
+	b.Audit.Record(ctx, audit.SessionEnded{Pool: n.PoolID, Provider: n.Provider, Grants: ended})
+	return ended, nil
+}
