@@ -55,7 +55,7 @@ func TestOutageIsNoRefusal(t *testing.T) {
 		"Session":     func() error { _, err := w.grants.Session(t.Context(), g.SessionID); return err },
 		"EndSession":  func() error { _, err := w.grants.EndSession(t.Context(), g.SessionID); return err },
 		"EndUser":     func() error { _, err := w.grants.EndUser(t.Context(), g.PoolID, g.Sub); return err },
-		"EndUpstream": func() error { _, err := w.grants.EndUpstream(t.Context(), g.PoolID, "Corp", "upstream-1"); return err },
+		"EndUpstream": func() error { _, err := w.grants.EndUpstream(t.Context(), g.PoolID, "Corp", "upstream-1", nil); return err },
 	} {
 		err := call()
 		if !errors.Is(err, store.ErrUnavailable) || errors.Is(err, token.ErrInvalidGrant) || fault.CodeOf(err) != fault.Internal {
