@@ -106,6 +106,20 @@ func (b *Broker) Finish(ctx context.Context, a Attempt, r Response) (Login, erro
 	if err != nil {
 		return Login{}, err
 	}
+	login, err := b.signIn(ctx, p, idp, a.Request, id)
+	if err != nil {
+		return Login{}, err
+	}
+	login.Attempt = a
+	b.Audit.Record(ctx, audit.LoginFinished{
+		Pool: p.ID, Client: a.Request.ClientID, Provider: idp.Name, Attempt: a.ID, Sub: login.User.Sub,
+		Grant: login.Grant.ID, Created: login.Created, Took: b.Now().Sub(a.Started),
+	})
+	return login, nil
+}
+
+// signIn turns a proven identity into a user, a grant and a session.
+func (b *Broker) signIn(ctx context.Context, p pool.Pool, idp pool.IdentityProvider, req Request, id Identity) (Login, error) {
 	in, err := b.mapped(p, idp, id)
 	if err != nil {
 		return Login{}, err
@@ -114,23 +128,15 @@ func (b *Broker) Finish(ctx context.Context, a Attempt, r Response) (Login, erro
 	if err != nil {
 		return Login{}, err
 	}
-	now := b.Now()
-	authTime := now
-	if !id.AuthTime.IsZero() && id.AuthTime.Before(now) {
+	authTime := b.Now()
+	if !id.AuthTime.IsZero() && id.AuthTime.Before(authTime) {
 		authTime = id.AuthTime // when the person really proved who they are, for max_age
 	}
-	login, err := b.grant(ctx, a.Request, res.User, token.Grant{
-		Provider: idp.Name, Subject: id.Subject, SessionIndex: id.SessionIndex, AuthTime: authTime,
+	login, err := b.grant(ctx, req, res.User, token.Grant{
+		Provider: idp.Name, Subject: id.Subject, SessionIndex: id.SessionIndex, Principal: id.Principal, Logout: id.Logout, AuthTime: authTime,
 	})
-	if err != nil {
-		return Login{}, err
-	}
-	login.Attempt, login.Created = a, res.Created
-	b.Audit.Record(ctx, audit.LoginFinished{
-		Pool: p.ID, Client: a.Request.ClientID, Provider: idp.Name, Attempt: a.ID, Sub: res.User.Sub,
-		Grant: login.Grant.ID, Created: res.Created, Took: now.Sub(a.Started),
-	})
-	return login, nil
+	login.Created = res.Created
+	return login, err
 }
 
 // recheck loads what the attempt names again: an admin may have changed it while the person was away.

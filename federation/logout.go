@@ -51,25 +51,6 @@ type LogoutNotice struct {
 	Private          []byte   // for AnswerLogout
 }
 
-// Unsolicited is implemented by providers that may start a sign-in themselves (IdP-initiated SAML). Optional for a
-// Provider. It is a path of its own, because none of the checks that bind an answer to a request apply.
-type Unsolicited interface {
-	// FinishUnsolicited verifies an answer that nobody asked for. Errors as for Provider.Finish; fault.Denied
-	// where the configuration does not allow it.
-	FinishUnsolicited(ctx context.Context, callbackURL string, r Response) (Identity, error)
-}
-
-// Endpoints are the absolute URLs at which a provider reaches us.
-type Endpoints struct {
-	SignIn string // assertion consumer service
-	Logout string // single logout service
-}
-
-// Described is implemented by providers to whom we describe ourselves in a document (SAML metadata). Optional for a Provider.
-type Described interface {
-	Describe(ctx context.Context, e Endpoints) (contentType string, document []byte, err error)
-}
-
 // provider builds the provider of that name and returns it with its configuration.
 func (b *Broker) provider(ctx context.Context, poolID, name string) (pool.IdentityProvider, Provider, error) {
 	idp, err := b.Directory.Provider(ctx, poolID, name)

@@ -50,12 +50,15 @@ func TestOutageIsNoRefusal(t *testing.T) {
 			_, _, err := w.grants.Refresh(t.Context(), refresh, token.Refresh{ClientID: w.client.ID})
 			return err
 		},
-		"Revoke":      func() error { return w.grants.Revoke(t.Context(), refresh, w.client.ID) },
-		"Live":        func() error { _, err := w.grants.Live(t.Context(), g.ID); return err },
-		"Session":     func() error { _, err := w.grants.Session(t.Context(), g.SessionID); return err },
-		"EndSession":  func() error { _, err := w.grants.EndSession(t.Context(), g.SessionID); return err },
-		"EndUser":     func() error { _, err := w.grants.EndUser(t.Context(), g.PoolID, g.Sub); return err },
-		"EndUpstream": func() error { _, err := w.grants.EndUpstream(t.Context(), g.PoolID, "Corp", "upstream-1", nil); return err },
+		"Revoke":     func() error { return w.grants.Revoke(t.Context(), refresh, w.client.ID) },
+		"Live":       func() error { _, err := w.grants.Live(t.Context(), g.ID); return err },
+		"Session":    func() error { _, err := w.grants.Session(t.Context(), g.SessionID); return err },
+		"EndSession": func() error { _, err := w.grants.EndSession(t.Context(), g.SessionID); return err },
+		"EndUser":    func() error { _, err := w.grants.EndUser(t.Context(), g.PoolID, g.Sub); return err },
+		"EndUpstream": func() error {
+			_, err := w.grants.EndUpstream(t.Context(), g.PoolID, "Corp", "upstream-1", nil)
+			return err
+		},
 	} {
 		err := call()
 		if !errors.Is(err, store.ErrUnavailable) || errors.Is(err, token.ErrInvalidGrant) || fault.CodeOf(err) != fault.Internal {

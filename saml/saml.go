@@ -1,0 +1,282 @@
+// Package saml is the SAML 2.0 service provider behind federation.Provider: sign-in, IdP-initiated sign-in, logout in both
+// directions, and our own metadata.
+//
+// It puts together what its subpackages decide: saml/response whether a response proves a sign-in, saml/binding how
+// requests and logout messages travel, saml/metadata what is known of an identity provider. It owns the provider's settings (ProviderDetails) and
+// what becomes of an assertion: subject, claims, logout data. Key pairs, the replay cache and the
+// last good metadata are kept by federation/samlsp.
+package saml
+
+import (
+	"context"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/weir-id/weir/federation"
+	"github.com/weir-id/weir/federation/fault"
+	"github.com/weir-id/weir/federation/pool"
+	"github.com/weir-id/weir/saml/binding"
+	"github.com/weir-id/weir/saml/metadata"
+	"github.com/weir-id/weir/saml/response"
+	"github.com/weir-id/weir/saml/xmlsig"
+)
+
+// Sentences that a person may see. What exactly was wrong is in the cause.
+const (
+	publicRefused = "The answer of the identity provider could not be accepted."
+	publicConfig  = "The connection to the identity provider is not set up correctly. An administrator has to change it."
+	publicOff     = "This identity provider may not start a sign-in. Start at the application."
+)
+
+// ErrReplayed: an assertion or a logout request came a second time.
+var ErrReplayed = errors.New("saml: the message was used before")
+
+// Keys are our key pairs as a service provider, one set for each pool.
+type Keys interface {
+	// Signer returns the key that signs now.
+	Signer(ctx context.Context, poolID string) (*xmlsig.Signer, error)
+	// DecryptionKeys returns every key that somebody may still encrypt for, the newest first.
+	DecryptionKeys(ctx context.Context, poolID string) ([]*rsa.PrivateKey, error)
+	// Certificates returns what our metadata announces, the one in use first.
+	Certificates(ctx context.Context, poolID string) ([]*x509.Certificate, error)
+}
+
+// Replays remembers messages that were used.
+type Replays interface {
+	// Once returns nil for exactly one caller with that issuer and message id, until the given time. Errors: ErrReplayed
+	// is found under the error for every other caller.
+	Once(ctx context.Context, issuer, id string, until time.Time) error
+}
+
+// Options are what every provider gets. All fields but AllowPrivate, Keeper and Report are required.
+type Options struct {
+	HTTP         *http.Client // of federation/outgoing
+	AllowPrivate bool         // outgoing.Options.AllowPrivate
+	Now          func() time.Time
+	Keys         Keys
+	Replays      Replays
+	// Keeper keeps the last good metadata of a provider; nil keeps none.
+	Keeper func(cfg pool.IdentityProvider) metadata.Keeper
+	// Report hears of changed, failed and expiring metadata; it may be nil.
+	Report func(ctx context.Context, cfg pool.IdentityProvider, r metadata.Report)
+}
+
+// Provider is one SAML identity provider of a pool. It is safe for concurrent use.
+type Provider struct {
+	cfg    pool.IdentityProvider
+	s      settings
+	o      Options
+	source *metadata.Source
+}
+
+var (
+	_ federation.Provider       = (*Provider)(nil)
+	_ federation.Unsolicited    = (*Provider)(nil)
+	_ federation.LogoutProvider = (*Provider)(nil)
+	_ federation.LogoutListener = (*Provider)(nil)
+	_ federation.Described      = (*Provider)(nil)
+	_ federation.Sender         = (*Provider)(nil)
+)
+
+// New makes a provider. It does no I/O. The error is about cfg.Details.
+func New(cfg pool.IdentityProvider, o Options) (*Provider, error) {
+	s, faults := parse(cfg.Details, o.AllowPrivate)
+	if len(faults) > 0 {
+		errs := make([]error, len(faults))
+		for i, f := range faults {
+			errs[i] = f
+		}
+		return nil, errors.Join(errs...)
+	}
+	if s.spEntityID == "" {
+		s.spEntityID = "urn:weir:sp:" + cfg.PoolID
+	}
+	p := &Provider{cfg: cfg, s: s, o: o}
+	p.source = &metadata.Source{File: s.file, URL: s.url, Client: o.HTTP, Options: s.metadata, Now: o.Now}
+	if o.Keeper != nil && s.url != "" {
+		p.source.Keeper = o.Keeper(cfg)
+	}
+	if o.Report != nil {
+		p.source.Report = func(ctx context.Context, r metadata.Report) { o.Report(ctx, cfg, r) }
+	}
+	return p, nil
+}
+
+// Maintain renews the provider's metadata where that is due.
+func (p *Provider) Maintain(ctx context.Context) error { return p.source.Maintain(ctx) }
+
+// EntityID implements federation.Sender.
+func (p *Provider) EntityID(ctx context.Context) (string, error) {
+	md, err := p.known(ctx)
+	if err != nil {
+		return "", err
+	}
+	return md.EntityID, nil
+}
+
+// SenderOf implements federation.Sender.
+func (p *Provider) SenderOf(r federation.Response) (string, error) {
+	h, err := binding.Peek(incoming(r))
+	return h.Issuer, err
+}
+
+// DefaultClient implements federation.Unsolicited.
+func (p *Provider) DefaultClient() (clientID, redirectURI string) {
+	return p.s.defaultClient, p.s.defaultRedirect
+}
+
+// known returns the provider's metadata as a fault where there is none.
+func (p *Provider) known(ctx context.Context) (*metadata.Metadata, error) {
+	md, err := p.source.Get(ctx)
+	switch {
+	case err == nil:
+		return md, nil
+	case errors.Is(err, metadata.ErrFetch):
+		return nil, fault.New(fault.Upstream, "The identity provider is not available right now. Please try again later.", err)
+	case ctx.Err() != nil:
+		return nil, fault.New(fault.UpstreamTimeout, "The identity provider did not answer in time. Please try again later.", err)
+	}
+	return nil, fault.New(fault.Config, publicConfig, err)
+}
+
+// private is the provider's part of an attempt.
+type private struct {
+	RequestID string    `json:"i"`
+	At        time.Time `json:"t"`
+	Force     bool      `json:"f,omitempty"`
+}
+
+// Begin implements federation.Provider with a signed AuthnRequest (SAML profiles section 4.1.3). The RelayState is the attempt's id.
+func (p *Provider) Begin(ctx context.Context, a federation.Attempt) (federation.Challenge, error) {
+	md, err := p.known(ctx)
+	if err != nil {
+		return federation.Challenge{}, err
+	}
+	to, ok := md.SignOn(p.s.binding)
+	if !ok {
+		return federation.Challenge{}, fault.New(fault.Config, publicConfig,
+			fmt.Errorf("the metadata of %s has no single sign-on address for the binding %s: remove %s or choose the other one", md.EntityID, p.s.binding, keyBinding))
+	}
+	signer, err := p.o.Keys.Signer(ctx, p.cfg.PoolID)
+	if err != nil {
+		return federation.Challenge{}, fmt.Errorf("saml signing key: %w", err)
+	}
+	now := p.o.Now()
+	asked := a.Request
+	state := private{RequestID: binding.NewID(), At: now, Force: p.s.forceAuthn || slices.Contains(asked.Prompt, "login") || asked.MaxAge != nil && *asked.MaxAge == 0}
+	request := binding.AuthnRequest{
+		ID: state.RequestID, IssueInstant: now, Destination: to.Location, Issuer: p.s.spEntityID, ACSURL: a.CallbackURL,
+		NameIDFormat: p.s.nameIDFormat, ForceAuthn: state.Force, IsPassive: slices.Contains(asked.Prompt, "none"),
+		AuthnContext: contexts(asked.ACRValues, p.s.authnContext), AuthnComparison: p.s.comparison,
+	}
+	out, err := binding.Send(request, to.Binding, a.ID, signer)
+	if err != nil {
+		return federation.Challenge{}, fault.New(fault.Config, publicConfig, err)
+	}
+	plain, err := json.Marshal(state)
+	if err != nil {
+		return federation.Challenge{}, err
+	}
+	return federation.Challenge{URL: out.URL, Form: out.Form, Private: plain}, nil
+}
+
+// Finish implements federation.Provider.
+func (p *Provider) Finish(ctx context.Context, a federation.Attempt, r federation.Response) (federation.Identity, error) {
+	var state private
+	if err := json.Unmarshal(a.Private, &state); err != nil || state.RequestID == "" {
+		return federation.Identity{}, fault.New(fault.Invalid, publicRefused, fmt.Errorf("the attempt holds no request: %w", err))
+	}
+	as, err := p.validate(ctx, r, a.CallbackURL, response.Validate, func(e *response.Expect) {
+		e.RequestID, e.ForceAuthn, e.RequestTime = state.RequestID, state.Force, state.At
+	})
+	if err != nil {
+		return federation.Identity{}, err
+	}
+	if limit := a.Request.MaxAge; limit != nil && state.At.Sub(as.AuthnInstant) > time.Duration(*limit)*time.Second+p.s.skew {
+		return federation.Identity{}, fault.New(fault.LoginRequired, "The identity provider did not ask for a new sign-in.",
+			fmt.Errorf("signed in at %s, the application asked for at most %d s before", as.AuthnInstant.Format(time.RFC3339), *limit))
+	}
+	return p.identity(as)
+}
+
+// FinishUnsolicited implements federation.Unsolicited.
+func (p *Provider) FinishUnsolicited(ctx context.Context, callback string, r federation.Response) (federation.Identity, error) {
+	if !p.s.idpInit {
+		return federation.Identity{}, fault.New(fault.Denied, publicOff,
+			fmt.Errorf("provider %s sent a response that nobody asked for, and %s is not true", p.cfg.Name, keyIDPInit))
+	}
+	as, err := p.validate(ctx, r, callback, response.ValidateUnsolicited, func(*response.Expect) {})
+	if err != nil {
+		return federation.Identity{}, err
+	}
+	return p.identity(as)
+}
+
+// validate checks a response with the keys that are known, and once more where the provider has announced others meanwhile. An assertion
+// is good once.
+func (p *Provider) validate(ctx context.Context, r federation.Response, acs string,
+	check func(string, response.Expect) (*response.Assertion, error), more func(*response.Expect),
+) (*response.Assertion, error) {
+	md, err := p.known(ctx)
+	if err != nil {
+		return nil, err
+	}
+	keys, err := p.o.Keys.DecryptionKeys(ctx, p.cfg.PoolID)
+	if err != nil {
+		return nil, fmt.Errorf("saml decryption keys: %w", err)
+	}
+	e := response.Expect{
+		IDPEntityID: md.EntityID, SPEntityID: p.s.spEntityID, ACSURL: acs, SigningKeys: md.PublicKeys(), DecryptionKeys: keys,
+		Now: p.o.Now(), Skew: p.s.skew, AllowSHA1: p.s.allowSHA1, RequireEncrypted: p.s.encrypted,
+		NameIDOptional: p.s.subject != "", MaxElements: p.s.maxElements,
+	}
+	more(&e)
+	form := r.Form.Get("SAMLResponse")
+	as, err := check(form, e)
+	if response.CheckOf(err) == response.CheckSigningKey {
+		if md, fresh, ferr := p.source.Refetch(ctx); ferr == nil && fresh {
+			e.SigningKeys = md.PublicKeys()
+			as, err = check(form, e)
+		}
+	}
+	if err != nil {
+		return nil, refused(err)
+	}
+	if err := p.o.Replays.Once(ctx, as.Issuer, as.ID, as.ReplayUntil); errors.Is(err, ErrReplayed) {
+		return nil, fault.New(fault.Invalid, publicRefused, fmt.Errorf("assertion %s of %s: %w", as.ID, as.Issuer, err))
+	} else if err != nil {
+		return nil, fmt.Errorf("saml replay cache: %w", err)
+	}
+	return as, nil
+}
+
+// Status codes by which a provider says that the person, and not the trust, is the reason (SAML core section 3.2.2.2).
+var (
+	declined = []string{"urn:oasis:names:tc:SAML:2.0:status:AuthnFailed", "urn:oasis:names:tc:SAML:2.0:status:RequestDenied"}
+	passive  = "urn:oasis:names:tc:SAML:2.0:status:NoPassive"
+)
+
+// refused gives a refusal its code. The public sentence is the same for whatever an attacker could have sent.
+func refused(err error) error {
+	var r *response.Refusal
+	if !errors.As(err, &r) {
+		return fault.New(fault.Upstream, publicRefused, err)
+	}
+	switch {
+	case r.Check == response.CheckStatus && r.Status != nil && slices.Contains(r.Status.Codes, passive):
+		return fault.New(fault.LoginRequired, "The identity provider needs you to sign in.", err)
+	case r.Check == response.CheckStatus && r.Status != nil && slices.ContainsFunc(r.Status.Codes, func(c string) bool { return slices.Contains(declined, c) }):
+		return fault.New(fault.Denied, "The sign-in was cancelled or refused at the identity provider.", err)
+	case r.Check == response.CheckExpect:
+		return fault.New(fault.Config, publicConfig, err)
+	case r.Check == response.CheckDefect:
+		return fault.New(fault.Internal, "", err)
+	}
+	return fault.New(fault.Upstream, publicRefused, err)
+}
