@@ -39,7 +39,14 @@ func (w errorWriter) write(err error, c echo.Context) {
 	default:
 		err = w.other(c, err)
 	}
-	if err != nil {
+	if err == nil {
+		return
+	}
+	if c.Response().Committed { // the browser went away
+		w.log(c, err, c.Response().Status)
+		return
+	}
+	if err := w.other(c, err); err != nil { // the answer to the application could not be made
 		w.log(c, err, http.StatusInternalServerError)
 	}
 }
