@@ -82,7 +82,11 @@ type oauthErrorBody struct {
 
 func (w errorWriter) oauthError(c echo.Context, e *web.OAuthError) error {
 	status := e.Status
-	if status == 0 {
+	switch {
+	case status != 0:
+	case fault.CodeOf(e.Err) == fault.TooLarge:
+		status = http.StatusRequestEntityTooLarge
+	default:
 		status = http.StatusBadRequest
 	}
 	w.log(c, e, status)
