@@ -102,8 +102,6 @@ func (w errorWriter) oauthError(c echo.Context, e *web.OAuthError) error {
 		}
 		h.Set(echo.HeaderWWWAuthenticate, value)
 	}
-	h.Set(echo.HeaderCacheControl, "no-store")
-	h.Set("Pragma", "no-cache")
 	if status == http.StatusServiceUnavailable {
 		h.Set(echo.HeaderRetryAfter, "1")
 	}
@@ -145,7 +143,6 @@ func (w errorWriter) other(c echo.Context, err error) error {
 	if browser(c) {
 		return w.pages.Error(c, status, err)
 	}
-	c.Response().Header().Set(echo.HeaderCacheControl, "no-store")
 	return c.JSON(status, oauthErrorBody{Error: fault.CodeOf(err).String(), Description: w.describe(c, err)})
 }
 

