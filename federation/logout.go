@@ -51,8 +51,8 @@ type LogoutNotice struct {
 	Private          []byte   // for AnswerLogout
 }
 
-// provider builds the provider of that name and returns it with its configuration.
-func (b *Broker) provider(ctx context.Context, poolID, name string) (pool.IdentityProvider, Provider, error) {
+// named builds the provider of that name and returns it with its configuration.
+func (b *Broker) named(ctx context.Context, poolID, name string) (pool.IdentityProvider, Provider, error) {
 	idp, err := b.Directory.Provider(ctx, poolID, name)
 	if err != nil {
 		return idp, nil, err
@@ -71,7 +71,7 @@ type StartedLogout struct {
 // BeginLogout takes a sign-out, which has ended the session here, on to the provider that the session came from. target is
 // where the browser goes in the end. Errors: ErrNoLogout where there is nothing to do there.
 func (b *Broker) BeginLogout(ctx context.Context, session token.Grant, callback, target string) (StartedLogout, error) {
-	_, prov, err := b.provider(ctx, session.PoolID, session.Provider)
+	_, prov, err := b.named(ctx, session.PoolID, session.Provider)
 	if err != nil {
 		return StartedLogout{}, err
 	}
@@ -112,7 +112,7 @@ func (b *Broker) FinishLogout(ctx context.Context, id, sealed string, r Response
 	if err := json.Unmarshal(plain, &l); err != nil {
 		return Logout{}, fault.New(fault.Expired, staleText, err)
 	}
-	_, prov, err := b.provider(ctx, l.PoolID, l.Provider)
+	_, prov, err := b.named(ctx, l.PoolID, l.Provider)
 	if err != nil {
 		return l, err
 	}
