@@ -75,6 +75,8 @@ func (s *Server) routes(e *echo.Echo, oa *oauth.Service, lo *login.Service, rend
 	e.Match(both, "/oauth2/authorize", oa.Authorize, small)
 	e.Match(both, "/oauth2/idpresponse", lo.Callback, callback)
 	e.POST("/saml2/idpresponse", lo.Callback, callback)
+	e.Match(both, "/saml2/logout", lo.UpstreamLogout, callback)
+	e.Match(read, "/saml2/metadata", lo.Describe)
 	e.Match(read, "/login", lo.Login)
 	e.Match(both, "/logout", oa.Logout, small)
 	e.Match(read, page.AssetPrefix+"*", echo.WrapHandler(renderer.Assets()))

@@ -140,6 +140,30 @@ func (e SessionEnded) Attrs() []slog.Attr {
 	return append(attrs("pool", e.Pool, "client", e.Client, "provider", e.Provider, "session", e.Session), slog.Int("grants", e.Grants))
 }
 
+// LogoutFailed: the session here has ended, the provider's side of the sign-out has not been heard to. Reason is the private cause.
+type LogoutFailed struct{ Pool, Provider, Reason, Reference string }
+
+// Name implements Event.
+func (LogoutFailed) Name() string { return "logout.failed" }
+
+// Attrs implements Event.
+func (e LogoutFailed) Attrs() []slog.Attr {
+	return attrs("pool", e.Pool, "provider", e.Provider, "reason", e.Reason, "reference", e.Reference)
+}
+
+// MetadataChanged: a provider's metadata was renewed and differs, or could not be renewed.
+type MetadataChanged struct {
+	Pool, Provider, Change, Error string
+}
+
+// Name implements Event.
+func (MetadataChanged) Name() string { return "provider.metadata" }
+
+// Attrs implements Event.
+func (e MetadataChanged) Attrs() []slog.Attr {
+	return attrs("pool", e.Pool, "provider", e.Provider, "change", e.Change, "error", e.Error)
+}
+
 // ConfigApplied: one object of the directory was created or updated by an admin.
 type ConfigApplied struct{ Action, Path, By string }
 

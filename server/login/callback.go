@@ -37,8 +37,11 @@ func (s *Service) Callback(c echo.Context) error {
 		id = params.Get("RelayState")
 	}
 	sealed := s.Site.Attempt(c, id)
-	if sealed == "" && r.Method == http.MethodPost && !s.Site.Secure() && r.URL.Query().Get(reposted) == "" {
+	if sealed == "" && s.mayRepost(c) {
 		return s.repost(c, params)
+	}
+	if sealed == "" && unsolicited(r, id) {
+		return s.unsolicited(c, params)
 	}
 	a, err := s.OAuth.Broker.Open(r.Context(), id, sealed)
 	s.Site.DropAttempt(c, id) // one answer per attempt, good or bad
@@ -48,17 +51,32 @@ func (s *Service) Callback(c echo.Context) error {
 	if u, err := url.Parse(a.CallbackURL); err != nil || u.Path != r.URL.Path {
 		return s.failed(c, a, fault.New(fault.Expired, "This sign-in is no longer valid. Go back to the application and start again.", errElsewhere))
 	}
-	answer := federation.Response{Method: r.Method, RawQuery: r.URL.RawQuery}
-	if r.Method == http.MethodPost {
-		answer.Form = params
-	} else {
-		answer.Query = params
-	}
-	login, err := s.OAuth.Broker.Finish(r.Context(), a, answer)
+	login, err := s.OAuth.Broker.Finish(r.Context(), a, answer(r, params))
 	if err != nil {
-		return s.failed(c, a, &web.RedirectError{Request: a.Request, Issuer: s.OAuth.Issuer.URL(a.PoolID), Err: err})
+		re := &web.RedirectError{Request: a.Request, Issuer: s.OAuth.Issuer.URL(a.PoolID), Err: err}
+		if strings.HasPrefix(r.URL.Path, "/saml2/") && fault.CodeOf(err) == fault.Upstream {
+			re.Code = "server_error" // as the original answers a response that it cannot accept
+		}
+		return s.failed(c, a, re)
 	}
 	return s.OAuth.Deliver(c, login, a.PoolID)
+}
+
+// answer is the request as a provider's answer.
+func answer(r *http.Request, params url.Values) federation.Response {
+	a := federation.Response{Method: r.Method, RawQuery: r.URL.RawQuery}
+	if r.Method == http.MethodPost {
+		a.Form = params
+	} else {
+		a.Query = params
+	}
+	return a
+}
+
+// mayRepost: a cross-site POST on plain http comes without our cookies, once.
+func (s *Service) mayRepost(c echo.Context) bool {
+	r := c.Request()
+	return r.Method == http.MethodPost && !s.Site.Secure() && r.URL.Query().Get(reposted) == ""
 }
 
 func (s *Service) failed(c echo.Context, a federation.Attempt, err error) error {

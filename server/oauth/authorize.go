@@ -66,10 +66,7 @@ func (s *Service) start(c echo.Context, a Authorization, origin web.Origin, refu
 		return refuse("", err)
 	}
 	s.Site.SetAttempt(c, st.Attempt, st.Sealed)
-	if st.Challenge.Form != nil {
-		return s.Pages.Post(c, st.Challenge.URL, sorted(st.Challenge.Form))
-	}
-	return redirect(c, st.Challenge.URL)
+	return s.Challenge(c, st.Challenge)
 }
 
 // Deliver gives a finished sign-in to the browser: the session cookie and the way back to

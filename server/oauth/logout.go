@@ -1,13 +1,18 @@
 package oauth
 
 import (
+	"context"
+	"errors"
 	"net/url"
 	"slices"
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/weir-id/weir/federation"
+	"github.com/weir-id/weir/federation/audit"
 	"github.com/weir-id/weir/federation/fault"
 	"github.com/weir-id/weir/federation/pool"
+	"github.com/weir-id/weir/federation/token"
 	"github.com/weir-id/weir/server/web"
 )
 
@@ -38,15 +43,59 @@ func (s *Service) Logout(c echo.Context) error {
 		return err
 	}
 	if sealed := s.Site.Session(c, p.ID); sealed != "" {
+		began, err := s.Broker.Session(ctx, p.ID, sealed)
+		if err != nil && !errors.Is(err, federation.ErrNoSession) {
+			return err
+		}
+		live := err == nil
 		if err := s.Broker.SignOut(ctx, p.ID, client.ID, sealed); err != nil {
 			return err
 		}
 		s.Site.DropSession(c, p.ID)
+		if live {
+			if done, err := s.upstreamLogout(c, began, origin, to); done || err != nil {
+				return err
+			}
+		}
 	}
+	return s.SignedOut(c, to)
+}
+
+// SignedOut ends a sign-out: at the application's checked address, or on a page of ours where to is "".
+func (s *Service) SignedOut(c echo.Context, to string) error {
 	if to == "" {
 		return s.Pages.SignedOut(c)
 	}
 	return redirect(c, to)
+}
+
+// upstreamLogout sends the browser on to the provider, so that the session there ends too. It reports whether it
+// answered: a provider that fails or has no logout does not keep a person from signing out here, which has happened already.
+func (s *Service) upstreamLogout(c echo.Context, began token.Grant, origin web.Origin, to string) (bool, error) {
+	ctx := c.Request().Context()
+	st, err := s.Broker.BeginLogout(ctx, began, origin.URL+"/saml2/logout", to)
+	if errors.Is(err, federation.ErrNoLogout) {
+		return false, nil
+	}
+	if err != nil {
+		s.LogoutFailed(ctx, began.PoolID, began.Provider, err)
+		return false, nil
+	}
+	s.Site.SetLogout(c, st.Logout.ID, st.Sealed)
+	return true, s.Challenge(c, st.Challenge)
+}
+
+// LogoutFailed records that a provider's side of a sign-out failed.
+func (s *Service) LogoutFailed(ctx context.Context, poolID, provider string, err error) {
+	s.Audit.Record(ctx, audit.LogoutFailed{Pool: poolID, Provider: provider, Reason: err.Error(), Reference: web.RequestID(ctx)})
+}
+
+// Challenge sends the browser to a provider.
+func (s *Service) Challenge(c echo.Context, ch federation.Challenge) error {
+	if ch.Form != nil {
+		return s.Pages.Post(c, ch.URL, sorted(ch.Form))
+	}
+	return redirect(c, ch.URL)
 }
 
 func (s *Service) logoutClient(c echo.Context, v url.Values) (string, error) {

@@ -19,7 +19,10 @@ const (
 	maxAttemptBytes = 8 << 10 // names and values together
 )
 
-const attemptMark = "weir_at_"
+const (
+	attemptMark = "weir_at_"
+	logoutMark  = "weir_lo_"
+)
 
 // prefix keeps a cookie to this very host, where the scheme allows it (RFC 6265bis section 4.1.3.2):
 // another host of the same domain can then neither plant nor overwrite it.
@@ -99,6 +102,23 @@ func (s *Site) attemptCookie(c echo.Context, id string) *http.Cookie {
 	return nil
 }
 
+// SetLogout puts a sealed sign-out that goes on at a provider into the browser.
+func (s *Site) SetLogout(c echo.Context, id, sealed string) {
+	s.set(c, s.prefix()+logoutMark+id, sealed, federation.AttemptLife)
+}
+
+// Logout returns the sealed sign-out of that id, "" where the browser has none.
+func (s *Site) Logout(c echo.Context, id string) string {
+	ck, err := c.Cookie(s.prefix() + logoutMark + id)
+	if err != nil {
+		return ""
+	}
+	return ck.Value
+}
+
+// DropLogout removes the sign-out of that id from the browser.
+func (s *Site) DropLogout(c echo.Context, id string) { s.remove(c, s.prefix()+logoutMark+id) }
+
 // SetSession puts a sealed session of a pool into the browser.
 func (s *Site) SetSession(c echo.Context, poolID, sealed string, life time.Duration) {
 	s.set(c, s.sessionName(poolID), sealed, life)
@@ -127,7 +147,8 @@ func (s *Site) set(c echo.Context, name, value string, life time.Duration) {
 		Name: name, Value: value, Path: "/", MaxAge: int(life / time.Second),
 		HttpOnly: true, Secure: s.Secure(), SameSite: http.SameSiteLaxMode,
 	}
-	if s.Secure() && strings.HasPrefix(name, s.prefix()+attemptMark) {
+	crossSite := strings.HasPrefix(name, s.prefix()+attemptMark) || strings.HasPrefix(name, s.prefix()+logoutMark)
+	if s.Secure() && crossSite {
 		ck.SameSite = http.SameSiteNoneMode
 	}
 	c.SetCookie(ck)
