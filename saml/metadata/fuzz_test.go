@@ -5,11 +5,14 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"testing"
 	"unicode/utf8"
 
 	"github.com/weir-id/weir/saml/metadata"
 )
+
+var claimTypes = regexp.MustCompile(`<auth:ClaimType .*?</auth:ClaimType>|<Attribute .*?/>`)
 
 // FuzzMetadata holds Parse to this: whatever it accepts has a provider with a usable key and an https address
 // to which a browser can be sent, and is the same when it is read again in another encoding.
@@ -23,6 +26,7 @@ func FuzzMetadata(f *testing.F) {
 		if err != nil {
 			f.Fatal(err)
 		}
+		data = claimTypes.ReplaceAll(data, nil) // the fuzzer is slow with long documents
 		f.Add(data)
 		f.Add([]byte(utf16Text(string(data), binary.LittleEndian, true)))
 	}
