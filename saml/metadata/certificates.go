@@ -18,10 +18,11 @@ import (
 	"github.com/weir-id/weir/saml/xmlsig"
 )
 
-// Sizes of RSA keys that are used: below is too weak (NIST SP 800-131A), above costs whoever verifies.
+// Sizes of keys that are used: below is too weak (NIST SP 800-131A), above costs whoever verifies.
 const (
 	minRSABits = 2048
 	maxRSABits = 8192
+	minECBits  = 256
 )
 
 // keys takes the certificates of the role's own KeyDescriptors. Those elsewhere in the document are others': of
@@ -147,6 +148,9 @@ func usable(key crypto.PublicKey) error {
 		}
 		return nil
 	case *ecdsa.PublicKey:
+		if bits := k.Params().N.BitLen(); bits < minECBits {
+			return fmt.Errorf("has an elliptic-curve key of %d bits; %d or more are used", bits, minECBits)
+		}
 		return nil
 	}
 	return errors.New("has a key that is neither RSA nor ECDSA")

@@ -84,7 +84,7 @@ func Parse(data []byte, o Options) (*Metadata, error) {
 		return nil, err
 	}
 	if m.Expired(o.Now) {
-		return nil, fmt.Errorf("%w: the metadata of %q was valid until %s; fetch or upload the present one", ErrExpired, m.EntityID, m.ValidUntil.Format(time.RFC3339))
+		return nil, expired(m)
 	}
 	return m, m.read(idp, o)
 }
