@@ -153,7 +153,7 @@ func (db *DB) guard(err *error) func() {
 		if p := recover(); p != nil {
 			*err = fmt.Errorf("%s: %w: %v", db.path, ErrDamaged, p)
 			if db.logger != nil {
-				db.logger.Error("store file damaged", //nolint:sloglint // the transaction that met the damage has no context of its own
+				db.logger.Error("store file damaged",
 					slog.String("path", db.path), slog.Any("panic", p), slog.String("stack", string(debug.Stack())))
 			}
 		}

@@ -134,7 +134,7 @@ func (db *DB) transact(batch []*write) error {
 		return nil
 	case err == nil:
 		stats := t.tx.Stats()
-		db.stats.pages.Add(uint64(max(stats.GetPageCount(), 0))) //nolint:gosec // not negative
+		db.stats.pages.Add(uint64(max(stats.GetPageCount(), 0)))
 		db.stats.commits.Add(1)
 		db.stats.writes.Add(applied)
 		return nil
@@ -159,7 +159,7 @@ func (db *DB) listFree() {
 	}
 	db.bolt.NoFreelistSync = false
 	if err := db.update(func(*bbolt.Tx) error { return nil }); err != nil && db.logger != nil {
-		db.logger.Warn("the next start will read the whole store", //nolint:sloglint // Close has no context
+		db.logger.Warn("the next start will read the whole store",
 			slog.String("path", db.path), slog.Any("error", err))
 	}
 }
