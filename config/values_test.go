@@ -82,7 +82,7 @@ func TestStores(t *testing.T) {
 }
 
 func TestWarnings(t *testing.T) {
-	for extra, want := range map[string]string{ //nolint:gosec // G101: the key is the example
+	for extra, want := range map[string]string{
 		"trusted_proxies: [0.0.0.0/0]\n":                                             "trusted_proxies",
 		"admin_keys: [{access_key_id: A, secret_access_key: short, allow: ['*']}]\n": "admin_keys[0].secret_access_key is shorter",
 	} {

@@ -195,8 +195,7 @@ func (r rule) evaluate(c Claims) (string, Outcome, string) {
 	return text, Written, ""
 }
 
-// verified is the rule of trust for email_verified and phone_number_verified: see the package documentation. An address that
-// is a list was not vouched for as such, but it is no address either, and the schema refuses it.
+// verified is the rule of trust for email_verified and phone_number_verified: see the package documentation.
 func verified(r rule, value string, outcome Outcome, addressed bool) (string, Outcome, string) {
 	switch {
 	case !addressed:

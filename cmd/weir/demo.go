@@ -27,9 +27,9 @@ import (
 const (
 	demoPool         = "local_Demo00001"
 	demoClient       = "demoharbourbooks0000000001"
-	demoClientSecret = "demonstration_client_secret" //nolint:gosec // see above
+	demoClientSecret = "demonstration_client_secret"
 	demoUpstream     = "weir-demo"
-	demoUpstreamKey  = "demonstration-upstream-secret" //nolint:gosec // see above
+	demoUpstreamKey  = "demonstration-upstream-secret"
 	riverbankPath    = "/riverbank"
 	lighthousePath   = "/lighthouse"
 )
@@ -180,7 +180,7 @@ func demoPeers(broker, upstream, shop string, log *slog.Logger) ([2]http.Handler
 
 func demoIdentityProvider(broker, issuer, name string, people ...oidctest.Person) (http.Handler, error) {
 	return oidctest.New(oidctest.Config{
-		Issuer: issuer, Name: name, Now: time.Now, ShowPeople: true, People: people,
+		Issuer: issuer, Name: name, Now: time.Now, ShowPeople: true, ConfirmSession: true, People: people,
 		Clients: []oidctest.Client{{
 			ID: demoUpstream, Name: "Weir", Secret: demoUpstreamKey, RedirectURIs: []string{broker + "/oauth2/idpresponse"},
 		}},

@@ -29,7 +29,7 @@ type Log struct{ Logger *slog.Logger }
 // Record implements Recorder.
 func (l Log) Record(ctx context.Context, e Event) {
 	attrs := append([]slog.Attr{slog.Bool("audit", true)}, e.Attrs()...)
-	l.Logger.LogAttrs(ctx, slog.LevelInfo, e.Name(), attrs...)
+	l.Logger.LogAttrs(ctx, slog.LevelInfo, e.Name(), attrs...) //nolint:sloglint // the names are constants of this package
 }
 
 // Recorders passes each event to all of them, in order.

@@ -88,7 +88,7 @@ func TestGeneratedNamesHaveTheFormOfTheOriginal(t *testing.T) {
 			t.Errorf("%q, want %s", got, want)
 		}
 	}
-	if pool.GenerateClientID() == pool.GenerateClientID() {
+	if one, two := pool.GenerateClientID(), pool.GenerateClientID(); one == two {
 		t.Error("the same id twice")
 	}
 }

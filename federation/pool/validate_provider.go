@@ -5,6 +5,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/weir-id/weir/mapping"
 )
 
 var (
@@ -18,8 +20,7 @@ const (
 	maxProviderName = 32
 	maxIdentifier   = 40
 	maxIdentifiers  = 50
-	maxMappingKey   = 32   // AttributeMappingKeyType
-	maxClaimName    = 2048 // StringType allows 131,072; a claim's path has no use for it
+	maxMappingKey   = 32 // AttributeMappingKeyType
 )
 
 // ProviderTypes are the types of IdentityProviderTypeType.
@@ -91,8 +92,12 @@ func checkMapping(ps, warn *Problems, ip IdentityProvider, p Pool) {
 	for _, target := range slices.Sorted(maps.Keys(ip.AttributeMapping)) {
 		claim := ip.AttributeMapping[target]
 		path := entry("AttributeMapping", target)
-		if claim == "" || len(claim) > maxClaimName || !storable(claim) {
-			ps.add(path, "must name a claim, in at most 2048 bytes")
+		// Compiled one by one, so that each problem has its path.
+		if _, err := mapping.Compile(map[string]string{mapUsername: claim}); err != nil || !storable(claim) {
+			ps.add(path, "must be a claim's name, a claim path, or = and a constant, of at most 2048 characters")
+		}
+		if verifiedOf[target] != "" && strings.HasPrefix(claim, "=") {
+			warn.add(path, "a constant vouches for whatever "+verifiedOf[target]+" the provider sends")
 		}
 		if target == mapUsername {
 			if want := subjectClaims[ip.Type]; want != claim && ip.Type != "SAML" {

@@ -123,7 +123,7 @@ func (s *Site) sessionName(poolID string) string { return s.prefix() + "weir_s_"
 // (development) Lax remains, and POST callbacks re-post themselves once from a page of ours.
 // The session cookie is always Lax: applications reach /oauth2/authorize by top-level navigation.
 func (s *Site) set(c echo.Context, name, value string, life time.Duration) {
-	ck := &http.Cookie{
+	ck := &http.Cookie{ //nolint:gosec // Secure follows the scheme: on plain http browsers drop Secure cookies
 		Name: name, Value: value, Path: "/", MaxAge: int(life / time.Second),
 		HttpOnly: true, Secure: s.Secure(), SameSite: http.SameSiteLaxMode,
 	}

@@ -63,16 +63,16 @@ type app struct {
 func NewApp(cfg AppConfig) (http.Handler, error) {
 	var faults []error
 	if u, err := url.Parse(cfg.Issuer); err != nil || u.Host == "" {
-		faults = append(faults, errors.New("Issuer: an absolute URL is required"))
+		faults = append(faults, errors.New("issuer: an absolute URL is required"))
 	}
 	if u, err := url.Parse(cfg.BaseURL); err != nil || u.Host == "" || strings.HasSuffix(cfg.BaseURL, "/") {
-		faults = append(faults, errors.New("BaseURL: an absolute URL without trailing slash is required"))
+		faults = append(faults, errors.New("base URL: an absolute URL without trailing slash is required"))
 	}
 	if cfg.ClientID == "" {
-		faults = append(faults, errors.New("ClientID: required"))
+		faults = append(faults, errors.New("client ID: required"))
 	}
 	if cfg.Now == nil {
-		faults = append(faults, errors.New("Now: a clock is required"))
+		faults = append(faults, errors.New("now: a clock is required"))
 	}
 	if len(faults) > 0 {
 		return nil, fmt.Errorf("demo app: %w", errors.Join(faults...))

@@ -55,7 +55,7 @@ func (s *session) text(name string) string {
 // for the page alone and decide nothing: an access token is for the API that it is
 // sent to, and only that API checks it.
 func readable(accessToken string) map[string]any {
-	jws, err := jose.ParseSigned(accessToken, []jose.SignatureAlgorithm{
+	jws, err := jose.ParseSignedCompact(accessToken, []jose.SignatureAlgorithm{
 		jose.RS256, jose.RS384, jose.RS512, jose.PS256, jose.ES256, jose.ES384, jose.EdDSA,
 	})
 	if err != nil {

@@ -53,7 +53,7 @@ func (a *app) render(w http.ResponseWriter, status int, name, title string, data
 
 // fail shows a friendly page; the cause goes to the log alone.
 func (a *app) fail(w http.ResponseWriter, r *http.Request, status int, title, text string, cause error) {
-	a.cfg.Log.WarnContext(r.Context(), title, slog.String("cause", cause.Error()))
+	a.cfg.Log.WarnContext(r.Context(), "page about a failure", slog.String("page", title), slog.String("cause", cause.Error()))
 	a.render(w, status, "problem.html", title, problem{Text: text})
 }
 

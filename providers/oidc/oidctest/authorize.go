@@ -132,7 +132,7 @@ func (req *authRequest) fillMaxAge(form url.Values) error {
 	if err != nil {
 		return refuse("invalid_request", "max_age must be a number of seconds.")
 	}
-	req.maxAge = time.Duration(seconds) * time.Second //nolint:gosec // at most 31 bits
+	req.maxAge = time.Duration(seconds) * time.Second
 	return nil
 }
 

@@ -183,7 +183,7 @@ func (p *Provider) signClaims(claims map[string]any, how Sign) (string, error) {
 
 // ownClaims returns the claims of a token this provider signed, of any age.
 func (p *Provider) ownClaims(token string) (map[string]any, bool) {
-	jws, err := jose.ParseSigned(token, []jose.SignatureAlgorithm{p.cfg.Algorithm})
+	jws, err := jose.ParseSignedCompact(token, []jose.SignatureAlgorithm{p.cfg.Algorithm})
 	if err != nil {
 		return nil, false
 	}

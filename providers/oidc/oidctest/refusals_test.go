@@ -186,6 +186,82 @@ func TestCodeWorksOnceAndForAMinute(t *testing.T) {
 	wantOAuthError(t, err, "invalid_grant")
 }
 
+func TestOneOfManyRedeemersWins(t *testing.T) {
+	client := confidential()
+	rp := newRelyingParty(t, start(t, client), client)
+	code := rp.signIn().Get("code")
+	const racers = 16
+	results := make(chan error, racers)
+	for range racers {
+		go func() {
+			_, err := rp.exchange(code)
+			results <- err
+		}()
+	}
+	won := 0
+	for range racers {
+		if err := <-results; err == nil {
+			won++
+		} else {
+			wantOAuthError(t, err, "invalid_grant")
+		}
+	}
+	if won != 1 {
+		t.Fatalf("%d winners", won)
+	}
+}
+
+func TestVerifierWithoutChallengeIsADowngrade(t *testing.T) {
+	client := confidential()
+	client.PKCEOptional = true
+	rp := newRelyingParty(t, start(t, client), client)
+	none := []oauth2.AuthCodeOption{
+		oauth2.SetAuthURLParam("code_challenge", ""), oauth2.SetAuthURLParam("code_challenge_method", ""),
+	}
+	_, err := rp.exchange(rp.signIn(none...).Get("code"))
+	wantOAuthError(t, err, "invalid_grant")
+	rp.verifier = ""
+	rp.finish(rp.signIn(none...).Get("code"), oauth2.SetAuthURLParam("code_verifier", ""))
+}
+
+func TestRefreshScopesOnlyNarrow(t *testing.T) {
+	client, other := confidential(), confidential()
+	other.ID = "other"
+	p := start(t, client, other)
+	rp := newRelyingParty(t, p, client)
+	token, _ := rp.finish(rp.signIn().Get("code"))
+	form := url.Values{"grant_type": {"refresh_token"}, "refresh_token": {token.RefreshToken}}
+	if status, answer := post(t, p.Issuer()+"/token", "other:s3cret", form); status != 400 || answer["error"] != "invalid_grant" {
+		t.Fatalf("another client's refresh token: %d %v", status, answer)
+	}
+	form.Set("scope", "openid email")
+	status, answer := post(t, p.Issuer()+"/token", "shop:s3cret", form)
+	if status != http.StatusOK || answer["scope"] != "openid email" {
+		t.Fatalf("narrower: %d %v", status, answer)
+	}
+	next, _ := answer["refresh_token"].(string)
+	form.Set("refresh_token", next)
+	form.Set("scope", "openid phone")
+	if status, answer := post(t, p.Issuer()+"/token", "shop:s3cret", form); status != 400 || answer["error"] != "invalid_scope" {
+		t.Fatalf("wider: %d %v", status, answer)
+	}
+}
+
+func TestAssertionNamesItsClient(t *testing.T) {
+	key := ecKey(t)
+	client := oidctest.Client{ID: "shop", Auth: oidctest.PrivateKeyJWT, PublicKey: key.Public(), RedirectURIs: []string{redirectURI}}
+	p := start(t, client)
+	rp := newRelyingParty(t, p, client)
+	status, answer := post(t, p.Issuer()+"/token", "", url.Values{ // no client_id: RFC 7521 section 4.2
+		"grant_type": {"authorization_code"}, "code": {rp.signIn().Get("code")}, "redirect_uri": {redirectURI}, "code_verifier": {rp.verifier},
+		"client_assertion_type": {"urn:ietf:params:oauth:client-assertion-type:jwt-bearer"},
+		"client_assertion":      {assertion(t, key, assertionClaims(p, client.ID))},
+	})
+	if status != http.StatusOK || answer["id_token"] == nil {
+		t.Fatalf("%d %v", status, answer)
+	}
+}
+
 func TestAssertionsRefused(t *testing.T) {
 	key := ecKey(t)
 	client := oidctest.Client{ID: "shop", Auth: oidctest.PrivateKeyJWT, PublicKey: key.Public(), RedirectURIs: []string{redirectURI}}
