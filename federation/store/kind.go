@@ -202,6 +202,9 @@ func (k *Kind[T]) decode(d Doc, err error) (Entry[T], error) {
 	if env.Schema < 1 || env.Schema > current {
 		return e, fmt.Errorf("decode %s: schema %d, this release knows 1 to %d", k.Name, env.Schema, current)
 	}
+	if len(env.Data) == 0 || bytes.Equal(env.Data, []byte("null")) {
+		return e, fmt.Errorf("decode %s: no value in the body", k.Name)
+	}
 	for i := env.Schema; i < current; i++ {
 		if env.Data, err = k.Upgrades[i-1](env.Data); err != nil {
 			return e, fmt.Errorf("upgrade %s from schema %d: %w", k.Name, i, err)
