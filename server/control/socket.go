@@ -22,6 +22,11 @@ func Listen(path string) (net.Listener, error) {
 	if info, err := os.Lstat(path); err == nil && info.Mode().Type() != os.ModeSocket {
 		return nil, fmt.Errorf("control socket %s: a file of this name is there that is no socket; move it away", path)
 	}
+	_, release, err := address(path) // as callers will look for it
+	if err != nil {
+		return nil, fmt.Errorf("control socket %s: %w", path, err)
+	}
+	release()
 	l, err := listen(path)
 	if err != nil {
 		return nil, fmt.Errorf("control socket %s: %w", path, err)
@@ -61,6 +66,9 @@ type listener struct {
 	*net.UnixListener
 	path string
 }
+
+// Addr implements net.Listener.
+func (l *listener) Addr() net.Addr { return &net.UnixAddr{Name: l.path, Net: "unix"} }
 
 // Close implements net.Listener.
 func (l *listener) Close() error {
