@@ -68,10 +68,11 @@ func recovered(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// headers are those of every answer; pages add their own (login/page).
+// headers are those of every answer; pages add their own (login/page), and what may be cached says so itself.
 func (s *Server) headers(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		h := c.Response().Header()
+		h.Set(echo.HeaderCacheControl, "no-store")
 		h.Set(echo.HeaderXContentTypeOptions, "nosniff")
 		h.Set(echo.HeaderContentSecurityPolicy, "default-src 'none'; frame-ancestors 'none'")
 		h.Set(echo.HeaderReferrerPolicy, "no-referrer")

@@ -71,6 +71,11 @@ type reply struct {
 
 func serve[T any](do func(context.Context, T, io.Writer) error) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
+		// A copy of a large store takes longer than a server's usual limit on an answer.
+		if err := http.NewResponseController(w).SetWriteDeadline(time.Time{}); err != nil {
+			http.Error(w, "no way to wait", http.StatusInternalServerError)
+			return
+		}
 		var in T
 		if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxRequest)).Decode(&in); err != nil {
 			http.Error(w, "malformed request", http.StatusBadRequest)

@@ -27,7 +27,7 @@ type Authorization struct {
 	// Explicit: the application named the provider, so a session of another one will not do.
 	Explicit bool
 
-	hint string // id_token_hint
+	hinted bool // there was an id_token_hint
 }
 
 // codeChallenge is BASE64URL(SHA-256(verifier)) (RFC 7636 section 4.2).
@@ -55,9 +55,8 @@ func (s *Service) Parse(ctx context.Context, hostPool string, v url.Values, repe
 	if len(v["state"]) == 1 {
 		a.Request.State = v.Get("state")
 	}
-	if a.Request.ResponseMode = v.Get("response_mode"); a.Request.ResponseMode != "" && !slices.Contains(responseModes, a.Request.ResponseMode) {
-		a.Request.ResponseMode = ""
-		return refuse("invalid_request", invalid("response_mode must be query or form_post."))
+	if a.Request.ResponseMode, err = responseMode(v.Get("response_mode"), a.Request.RedirectURI); err != nil {
+		return refuse("invalid_request", err)
 	}
 	if repeated != nil {
 		return refuse("invalid_request", repeated)
@@ -75,6 +74,9 @@ func (s *Service) Parse(ctx context.Context, hostPool string, v url.Values, repe
 	if err := hints(&a, v); err != nil {
 		return refuse("invalid_request", err)
 	}
+	if err := s.idHint(ctx, &a, v.Get("id_token_hint")); err != nil {
+		return refuse("", err)
+	}
 	if err := s.choose(ctx, &a, v); err != nil {
 		return refuse("", err)
 	}
@@ -82,6 +84,16 @@ func (s *Service) Parse(ctx context.Context, hostPool string, v url.Values, repe
 }
 
 var responseModes = []string{"query", "form_post"}
+
+func responseMode(asked, redirectURI string) (string, error) {
+	switch {
+	case asked != "" && !slices.Contains(responseModes, asked):
+		return "", invalid("response_mode must be query or form_post.")
+	case asked == "form_post" && !strings.HasPrefix(redirectURI, "https:") && !strings.HasPrefix(redirectURI, "http:"):
+		return "", invalid("response_mode form_post needs a redirect_uri of the web.") // an app's own scheme takes no POST
+	}
+	return asked, nil
+}
 
 func invalid(public string) error { return fault.New(fault.Invalid, public, nil) }
 
@@ -177,6 +189,9 @@ func pkce(a *Authorization, v url.Values) error {
 	return nil
 }
 
+// maxNonce bounds what of a request is stored and comes back in every ID token, in bytes.
+const maxNonce = 1024
+
 var prompts = []string{"none", "login", "consent", "select_account"}
 
 func hints(a *Authorization, v url.Values) error {
@@ -185,7 +200,9 @@ func hints(a *Authorization, v url.Values) error {
 	if r.UILocales = v.Get("ui_locales"); r.UILocales == "" {
 		r.UILocales = v.Get("lang") // the original's name
 	}
-	a.hint = v.Get("id_token_hint")
+	if len(r.Nonce) > maxNonce {
+		return invalid("nonce is too long.")
+	}
 	for p := range strings.FieldsSeq(v.Get("prompt")) {
 		if !slices.Contains(prompts, p) {
 			return invalid("prompt must be none, login, consent or select_account.")
@@ -203,6 +220,22 @@ func hints(a *Authorization, v url.Values) error {
 		r.MaxAge = &n
 	}
 	return nil
+}
+
+// idHint: id_token_hint names the person whom the application expects (OpenID Connect Core section 3.1.2.1). A hint
+// that is not an ID token of this pool names nobody: no session will do then, and whoever signs in is welcome.
+func (s *Service) idHint(ctx context.Context, a *Authorization, raw string) error {
+	if a.hinted = raw != ""; !a.hinted {
+		return nil
+	}
+	hint, err := s.Issuer.VerifyIDHint(ctx, raw)
+	if fault.CodeOf(err) == fault.Unauthenticated {
+		return nil
+	}
+	if err == nil && hint.PoolID == a.Pool.ID {
+		a.Request.Subject = hint.Sub
+	}
+	return err
 }
 
 var errProviderNotOffered = errors.New("provider not in the client's SupportedIdentityProviders")
