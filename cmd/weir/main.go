@@ -56,7 +56,7 @@ Run it:   weir serve --config weir.yaml`,
 		Args:          cobra.NoArgs,
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(serveCommand(), applyCommand(), demoCommand(), backupCommand(), restoreCommand(), versionCommand())
+	root.AddCommand(serveCommand(), applyCommand(), demoCommand(), benchCommand(), backupCommand(), restoreCommand(), versionCommand())
 	return root
 }
 

@@ -14,7 +14,7 @@ import (
 const (
 	PoolID     = "local_Example01"
 	WebClient  = "exampleclient0000000000001"       // has a secret
-	WebSecret  = "example_secret_of_the_web_client" //nolint:gosec // a secret of tests
+	WebSecret  = "example_secret_of_the_web_client"
 	SPAClient  = "exampleclient0000000000002"       // has none
 	WebURI     = "https://app.example.com/callback"
 	SPAURI     = "https://spa.example.com/callback"
