@@ -61,7 +61,7 @@ func TestOutageIsNoRefusal(t *testing.T) {
 		},
 	} {
 		err := call()
-		if !errors.Is(err, store.ErrUnavailable) || errors.Is(err, token.ErrInvalidGrant) || fault.CodeOf(err) != fault.Internal {
+		if !errors.Is(err, store.ErrUnavailable) || errors.Is(err, token.ErrInvalidGrant) || fault.CodeOf(err) != fault.Unavailable {
 			t.Errorf("%s: got %v, want store.ErrUnavailable and no refusal", name, err)
 		}
 	}

@@ -46,7 +46,7 @@ func (s *Service) Callback(c echo.Context) error {
 	a, err := s.OAuth.Broker.Open(r.Context(), id, sealed)
 	s.Site.DropAttempt(c, id) // one answer per attempt, good or bad
 	if err != nil {
-		return s.failed(c, federation.Attempt{ID: id}, err)
+		return s.failed(c, federation.Attempt{ID: web.Clip(id)}, err)
 	}
 	if u, err := url.Parse(a.CallbackURL); err != nil || u.Path != r.URL.Path {
 		return s.failed(c, a, fault.New(fault.Expired, "This sign-in is no longer valid. Go back to the application and start again.", errElsewhere))

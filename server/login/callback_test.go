@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/weir-id/weir/federation/audit"
 	"github.com/weir-id/weir/providers/oidc/oidctest"
 	"github.com/weir-id/weir/server/servertest"
 )
@@ -275,6 +276,11 @@ func TestCallbackInput(t *testing.T) {
 		"a bad escape": "state=%zz", "a huge state": "state=" + strings.Repeat("x", 50000), "not UTF-8": "state=" + id + "&code=%ff",
 	} {
 		t.Run(name, func(t *testing.T) { onPage(t, b.Get("/oauth2/idpresponse?"+query), http.StatusBadRequest, "") })
+	}
+	for _, e := range w.Events.Take() {
+		if f, ok := e.(audit.LoginFailed); ok && len(f.Attempt) > 140 {
+			t.Errorf("an event with an attempt of %d bytes", len(f.Attempt))
+		}
 	}
 	t.Run("a huge form", func(t *testing.T) {
 		onPage(t, b.Post("/oauth2/idpresponse", url.Values{"state": {id}, "x": {strings.Repeat("x", 600_000)}}), http.StatusRequestEntityTooLarge, "too large")

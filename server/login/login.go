@@ -13,6 +13,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/weir-id/weir/federation/fault"
+	"github.com/weir-id/weir/federation/pool"
 	"github.com/weir-id/weir/server/login/page"
 	"github.com/weir-id/weir/server/oauth"
 	"github.com/weir-id/weir/server/web"
@@ -88,14 +89,14 @@ func (s *Service) Login(c echo.Context) error {
 	if answered || err != nil {
 		return err
 	}
-	params, repeated := web.Params(c)
+	params, flaw := web.Params(c)
 	if params == nil {
-		return repeated
+		return flaw
 	}
 	email := strings.TrimSpace(params.Get(page.EmailParam))
 	params.Del(page.EmailParam)
 	ctx := c.Request().Context()
-	a, err := s.OAuth.Parse(ctx, origin.PoolID, params, repeated)
+	a, err := s.OAuth.Parse(ctx, origin.PoolID, params, flaw)
 	if err != nil {
 		return err
 	}
@@ -114,7 +115,7 @@ func (s *Service) Login(c echo.Context) error {
 		}
 	}
 	for _, name := range a.Client.Providers {
-		if name != "COGNITO" { // local accounts bring their own form
+		if name != pool.LocalProvider { // local accounts bring their own form
 			view.Providers = append(view.Providers, page.Provider{Name: name, URL: authorizeURL(params, name)})
 		}
 	}

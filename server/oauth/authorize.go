@@ -23,16 +23,13 @@ func (s *Service) Authorize(c echo.Context) error {
 	if answered || err != nil {
 		return err
 	}
-	params, repeated := web.Params(c)
+	params, flaw := web.Params(c)
 	if params == nil {
-		return repeated
+		return flaw
 	}
-	a, err := s.Parse(ctx, origin.PoolID, params, repeated)
+	a, err := s.Parse(ctx, origin.PoolID, params, flaw)
 	if err != nil {
 		return err
-	}
-	refuse := func(code string, err error) error {
-		return &web.RedirectError{Request: a.Request, Issuer: s.Issuer.URL(a.Pool.ID), Code: code, Err: err}
 	}
 	if sealed := s.Site.Session(c, a.Pool.ID); sealed != "" {
 		login, err := s.Broker.Continue(ctx, a.Client, a.Request, a.acceptable, sealed)
@@ -40,20 +37,21 @@ func (s *Service) Authorize(c echo.Context) error {
 			return s.Deliver(c, login, a.Pool.ID)
 		}
 		if !errors.Is(err, federation.ErrNoSession) {
-			return refuse("", err)
+			return s.refusal(a, "", err)
 		}
 	}
 	if slices.Contains(a.Request.Prompt, "none") {
-		return refuse("login_required", fault.New(fault.LoginRequired, "Nobody is signed in, and the request forbids to ask.", nil))
+		return s.refusal(a, "login_required", fault.New(fault.LoginRequired, "Nobody is signed in, and the request forbids to ask.", nil))
 	}
 	if a.Wanted == nil {
 		// RawQuery of a POST is not the request, so the page gets the parameters anew.
 		return redirect(c, origin.URL+"/login?"+params.Encode())
 	}
-	return s.start(c, a, origin, refuse)
+	return s.start(c, a, origin)
 }
 
-func (s *Service) start(c echo.Context, a Authorization, origin web.Origin, refuse func(string, error) error) error {
+// start sends the browser to the provider, with the attempt in a cookie.
+func (s *Service) start(c echo.Context, a Authorization, origin web.Origin) error {
 	callback := origin.URL + "/oauth2/idpresponse"
 	if a.Wanted.Type == "SAML" {
 		callback = origin.URL + "/saml2/idpresponse"
@@ -63,7 +61,7 @@ func (s *Service) start(c echo.Context, a Authorization, origin web.Origin, refu
 	if err != nil {
 		s.Audit.Record(ctx, audit.LoginFailed{Pool: a.Pool.ID, Client: a.Client.ID, Provider: a.Wanted.Name,
 			Code: fault.CodeOf(err).String(), Reason: err.Error(), Reference: web.RequestID(ctx)})
-		return refuse("", err)
+		return s.refusal(a, "", err)
 	}
 	s.Site.SetAttempt(c, st.Attempt, st.Sealed)
 	return s.Challenge(c, st.Challenge)

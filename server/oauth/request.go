@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,6 +12,7 @@ import (
 	"github.com/weir-id/weir/federation"
 	"github.com/weir-id/weir/federation/fault"
 	"github.com/weir-id/weir/federation/pool"
+	"github.com/weir-id/weir/federation/token"
 	"github.com/weir-id/weir/server/web"
 )
 
@@ -30,17 +30,14 @@ type Authorization struct {
 	hinted bool // there was an id_token_hint
 }
 
-// codeChallenge is BASE64URL(SHA-256(verifier)) (RFC 7636 section 4.2).
-var codeChallenge = regexp.MustCompile(`^[A-Za-z0-9_-]{43}$`)
-
-// Parse checks an authorization request. Until client and redirect URI are
-// known to belong together, errors are plain faults, which become a page; after it they are
-// *web.RedirectError, which go to the application (RFC 6749 section 4.1.2.1).
-func (s *Service) Parse(ctx context.Context, hostPool string, v url.Values, repeated error) (Authorization, error) {
+// Parse checks an authorization request of which web.Params returned v and flaw. hostPool is the pool of the request's
+// host, "" on the base host. Until client and redirect URI are known to belong together, errors are plain
+// faults, which become a page; after it they are *web.RedirectError, which go to the application (RFC 6749 section 4.1.2.1).
+func (s *Service) Parse(ctx context.Context, hostPool string, v url.Values, flaw error) (Authorization, error) {
 	var a Authorization
 	var err error
 	if len(v["client_id"]) > 1 || len(v["redirect_uri"]) > 1 {
-		return a, repeated
+		return a, flaw
 	}
 	if a.Client, a.Pool, err = s.client(ctx, hostPool, v.Get("client_id")); err != nil {
 		return a, err
@@ -49,17 +46,15 @@ func (s *Service) Parse(ctx context.Context, hostPool string, v url.Values, repe
 		return a, err
 	}
 	a.Request.ClientID = a.Client.ID
-	refuse := func(code string, err error) (Authorization, error) {
-		return a, &web.RedirectError{Request: a.Request, Issuer: s.Issuer.URL(a.Pool.ID), Code: code, Err: err}
-	}
+	refuse := func(code string, err error) (Authorization, error) { return a, s.refusal(a, code, err) }
 	if len(v["state"]) == 1 {
 		a.Request.State = v.Get("state")
 	}
 	if a.Request.ResponseMode, err = responseMode(v.Get("response_mode"), a.Request.RedirectURI); err != nil {
 		return refuse("invalid_request", err)
 	}
-	if repeated != nil {
-		return refuse("invalid_request", repeated)
+	if flaw != nil {
+		return refuse("invalid_request", flaw)
 	}
 	if code, err := responseType(a.Client, v); err != nil {
 		return refuse(code, err)
@@ -81,6 +76,11 @@ func (s *Service) Parse(ctx context.Context, hostPool string, v url.Values, repe
 		return refuse("", err)
 	}
 	return a, nil
+}
+
+// refusal tells the application of a checked request what is wrong; an empty code is chosen by the fault's.
+func (s *Service) refusal(a Authorization, code string, err error) error {
+	return &web.RedirectError{Request: a.Request, Issuer: s.Issuer.URL(a.Pool.ID), Code: code, Err: err}
 }
 
 var responseModes = []string{"query", "form_post"}
@@ -182,7 +182,7 @@ func pkce(a *Authorization, v url.Values) error {
 		return nil
 	case method != "S256":
 		return invalid("code_challenge_method must be S256.")
-	case !codeChallenge.MatchString(challenge):
+	case !token.ValidChallenge(challenge):
 		return invalid("code_challenge must be the base64url form of a SHA-256 value: 43 characters.")
 	}
 	a.Request.CodeChallenge = challenge
@@ -272,7 +272,7 @@ func (s *Service) want(ctx context.Context, a *Authorization, name string) error
 		return fault.New(fault.Invalid, "This application does not offer the requested identity provider.",
 			fmt.Errorf("client %s, provider %.64q: %w", a.Client.ID, name, errProviderNotOffered))
 	}
-	if name == "COGNITO" { // local accounts have the page
+	if name == pool.LocalProvider { // local accounts have the page
 		return nil
 	}
 	idp, err := s.Directory.Provider(ctx, a.Pool.ID, name)

@@ -275,19 +275,35 @@ func TestRefresh(t *testing.T) {
 	})
 }
 
-// The store's failure is not the client's: it is told to come again.
-func TestTokenWhileTheStoreIsDown(t *testing.T) {
+// The store's failure is not the client's: whoever asks is told to come again, and has lost nothing.
+func TestWhileTheStoreIsDown(t *testing.T) {
 	w, _ := servertest.StartExample(t)
-	web := w.Web()
-	token := web.Login(w.Browser(), ada).Text("refresh_token")
+	web, b := w.Web(), w.Browser()
+	first := web.Login(b, ada)
+	token := first.Text("refresh_token")
+	code := web.Code(b.Get(web.Authorize()))
 	w.Engine.SetDown(true)
-	ans := web.Refresh(token)
-	refused(t, ans, http.StatusServiceUnavailable, "temporarily_unavailable", "")
-	if ans.Header.Get("Retry-After") == "" {
-		t.Error("no Retry-After")
+	// The directory's cache still knows the application, so that it is told.
+	toClient(t, b.Get(web.Authorize()), web.RedirectURI, "temporarily_unavailable", "")
+	toClient(t, b.Get(web.Authorize("prompt", "none")), web.RedirectURI, "temporarily_unavailable", "")
+	for name, ans := range map[string]*servertest.Answer{"code": web.Redeem(code), "refresh": web.Refresh(token)} {
+		refused(t, ans, http.StatusServiceUnavailable, "temporarily_unavailable", "")
+		if ans.Header.Get("Retry-After") == "" {
+			t.Errorf("%s: no Retry-After", name)
+		}
 	}
+	refused(t, web.UserInfo(first.Text("access_token")), http.StatusServiceUnavailable, "unavailable", "")
+	refused(t, web.Post("/oauth2/introspect", url.Values{"token": {token}}), http.StatusServiceUnavailable, "unavailable", "")
+	refused(t, web.Post("/oauth2/revoke", url.Values{"token": {token}}), http.StatusServiceUnavailable, "unavailable", "")
+	onPage(t, b.Get("/logout?client_id="+web.ClientID), http.StatusServiceUnavailable, "")
+	w.Clock.Advance(time.Minute) // and now it knows nothing
+	onPage(t, b.Get(web.Authorize()), http.StatusServiceUnavailable, "")
+	onPage(t, b.Get("/login?"+web.Request().Encode()), http.StatusServiceUnavailable, "")
 	w.Engine.SetDown(false)
-	if ans := web.Refresh(token); ans.Status != http.StatusOK {
-		t.Errorf("afterwards: %s", ans.Body)
+	for name, ans := range map[string]*servertest.Answer{"code": web.Redeem(code), "refresh": web.Refresh(token)} {
+		if ans.Status != http.StatusOK {
+			t.Errorf("%s afterwards: %s", name, ans.Body)
+		}
 	}
+	web.Code(b.Get(web.Authorize("prompt", "none")))
 }
