@@ -1,23 +1,43 @@
 package binding_test
 
 import (
+	"bytes"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
 	"reflect"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/weir-id/weir/saml/binding"
 	"github.com/weir-id/weir/saml/xmlsig"
 )
 
+// fuzzKeys are the sender's key and a stranger's. They are the same in every process, since the seeds are signed in one and
+// verified in others, and on a curve, since the fuzzer's instrumentation makes RSA keys slow to find.
+var fuzzKeys = sync.OnceValue(func() (out [2]xmlsig.Signer) {
+	for i := range out {
+		key, err := ecdsa.ParseRawPrivateKey(elliptic.P256(), bytes.Repeat([]byte{byte(i + 1)}, 32))
+		if err != nil {
+			panic(err)
+		}
+		out[i].Key = key
+	}
+	return out
+})
+
 // The fuzzers hold one key's signatures over one request and one answer, so whatever is accepted must be these, to the letter.
 
 func mustBeSigned(t *testing.T, in binding.Incoming) {
 	t.Helper()
-	if r, receipt, err := receiver().LogoutRequest(in); err == nil && (!reflect.DeepEqual(r, request()) || receipt.Key != 1) {
+	v := binding.Receiver{Issuer: idp, Destinations: []string{logout}, Keys: []crypto.PublicKey{fuzzKeys()[0].Key.Public()}, Now: func() time.Time { return epoch }}
+	if r, receipt, err := v.LogoutRequest(in); err == nil && !reflect.DeepEqual(r, request()) {
 		t.Fatalf("accepted %+v", r)
 	} else if err != nil && receipt != (binding.Receipt{}) {
 		t.Fatalf("a receipt came with the error %v", err)
 	}
-	if r, _, err := receiver().LogoutResponse(in, "_q1"); err == nil && r != response() {
+	if r, _, err := v.LogoutResponse(in, "_q1"); err == nil && r != response() {
 		t.Fatalf("accepted %+v", r)
 	}
 	if h, err := binding.Peek(in); err == nil && (h.ID == "" || h.Issuer == "") {
@@ -25,9 +45,14 @@ func mustBeSigned(t *testing.T, in binding.Incoming) {
 	}
 }
 
+func seedSigners() []*xmlsig.Signer {
+	k := fuzzKeys()
+	return []*xmlsig.Signer{&k[0], &k[1], nil}
+}
+
 func FuzzLogoutRequest(f *testing.F) {
 	for _, m := range []binding.Message{request(), response()} {
-		for _, s := range []*xmlsig.Signer{&keys().idp, &keys().stranger, nil} {
+		for _, s := range seedSigners() {
 			f.Add(xmlOf(f, send(f, m, binding.HTTPPost, "", s)))
 		}
 	}
@@ -43,7 +68,7 @@ func FuzzLogoutRequest(f *testing.F) {
 
 func FuzzRedirect(f *testing.F) {
 	for _, m := range []binding.Message{request(), response()} {
-		for _, s := range []*xmlsig.Signer{&keys().idp, &keys().stranger, nil} {
+		for _, s := range seedSigners() {
 			f.Add(send(f, m, binding.HTTPRedirect, "relay", s).RawQuery)
 		}
 	}
@@ -64,5 +89,15 @@ func BenchmarkReceive(b *testing.B) {
 				}
 			}
 		})
+	}
+}
+
+func TestFuzzSeedsAreAccepted(t *testing.T) {
+	v := receiver()
+	v.Keys = []crypto.PublicKey{fuzzKeys()[0].Key.Public()}
+	for _, over := range []string{binding.HTTPRedirect, binding.HTTPPost} {
+		if _, _, err := v.LogoutRequest(send(t, request(), over, "relay", seedSigners()[0])); err != nil {
+			t.Error(err)
+		}
 	}
 }

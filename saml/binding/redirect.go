@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/weir-id/weir/saml/xmlsig"
 )
@@ -54,13 +55,22 @@ func sendRedirect(m Message, relayState string, s *xmlsig.Signer) (Outgoing, err
 	return Outgoing{URL: target + "?" + own}, nil
 }
 
+// writers are kept: a new one is 800 KB, which costs as much as a signature.
+var writers sync.Pool
+
 func deflate(data []byte) ([]byte, error) {
 	var b bytes.Buffer
-	w, err := flate.NewWriter(&b, flate.DefaultCompression)
-	if err != nil {
-		return nil, err
+	w, ok := writers.Get().(*flate.Writer)
+	if ok {
+		w.Reset(&b)
+	} else {
+		var err error
+		if w, err = flate.NewWriter(&b, flate.DefaultCompression); err != nil {
+			return nil, err
+		}
 	}
-	_, err = w.Write(data)
+	defer writers.Put(w)
+	_, err := w.Write(data)
 	if err := errors.Join(err, w.Close()); err != nil {
 		return nil, err
 	}
