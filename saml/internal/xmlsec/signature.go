@@ -156,11 +156,11 @@ func (s *signature) readReference(n *xmltree.Node) error {
 	if err != nil {
 		return err
 	}
-	if _, err := shape(transforms[0], DSig); err != nil {
-		return err
-	}
 	if a, _ := transforms[0].Attr("Algorithm"); a != DSig+"enveloped-signature" {
 		return fmt.Errorf("%w: first transform %.80q", ErrAlgorithm, a)
+	}
+	if _, err := shape(transforms[0], DSig); err != nil {
+		return err
 	}
 	if s.prefixes, err = s.exclusive(transforms[1]); err != nil {
 		return err
