@@ -270,8 +270,8 @@ func newReply(tb testing.TB) *reply {
 func attributes(groupCount int) string {
 	var b strings.Builder
 	b.WriteString(`<AttributeStatement>`)
-	for name, value := range map[string]string{"emailaddress": "alice@corp.example", "givenname": "Alice", "surname": "O&apos;Hara", "upn": "alice@corp.example", "name": `CORP\alice`} {
-		fmt.Fprintf(&b, `<Attribute Name="http://schemas.xmlsoap.org/ws/2005/05/identity/claims/%s"><AttributeValue>%s</AttributeValue></Attribute>`, name, value)
+	for _, claim := range [][2]string{{"emailaddress", "alice@corp.example"}, {"givenname", "Alice"}, {"surname", "O&apos;Hara"}, {"upn", "alice@corp.example"}, {"name", `CORP\alice`}} {
+		fmt.Fprintf(&b, `<Attribute Name="http://schemas.xmlsoap.org/ws/2005/05/identity/claims/%s"><AttributeValue>%s</AttributeValue></Attribute>`, claim[0], claim[1])
 	}
 	b.WriteString(`<Attribute Name="` + groups + `">`)
 	for i := range groupCount {

@@ -112,7 +112,7 @@ func Verify(doc *xmltree.Document, el, sig *xmltree.Node, t Trust) error {
 	if !s.verifyInfo(t.Keys) {
 		return ErrKey
 	}
-	if !bytes.Equal(sum(s.digest, el.Canonical(nil, s.prefixes, sig)), s.digestValue) {
+	if !bytes.Equal(digest(s.digest, el, s.prefixes, sig), s.digestValue) {
 		return ErrDigest
 	}
 	return nil
@@ -156,11 +156,11 @@ func (s *signature) readReference(n *xmltree.Node) error {
 	if err != nil {
 		return err
 	}
-	if _, err := shape(transforms[0], DSig); err != nil {
-		return err
-	}
 	if a, _ := transforms[0].Attr("Algorithm"); a != DSig+"enveloped-signature" {
 		return fmt.Errorf("%w: first transform %.80q", ErrAlgorithm, a)
+	}
+	if _, err := shape(transforms[0], DSig); err != nil {
+		return err
 	}
 	if s.prefixes, err = s.exclusive(transforms[1]); err != nil {
 		return err
@@ -230,7 +230,7 @@ func shape(n *xmltree.Node, space string, names ...string) ([]*xmltree.Node, err
 
 // verifyInfo reports whether one of keys made the signature over SignedInfo.
 func (s *signature) verifyInfo(keys []crypto.PublicKey) bool {
-	hashed := sum(s.method.hash, s.info.Canonical(nil, s.infoPrefixes, nil))
+	hashed := digest(s.method.hash, s.info, s.infoPrefixes, nil)
 	for _, key := range keys {
 		switch key := key.(type) {
 		case *rsa.PublicKey:
@@ -256,10 +256,13 @@ func verifyECDSA(key *ecdsa.PublicKey, hashed, value []byte) bool {
 	return err == nil && ecdsa.VerifyASN1(key, hashed, der)
 }
 
-func sum(h crypto.Hash, b []byte) []byte {
-	d := h.New()
-	d.Write(b)
-	return d.Sum(nil)
+// digest hashes the canonical form of n.
+func digest(with crypto.Hash, n *xmltree.Node, prefixes []string, omit *xmltree.Node) []byte {
+	h := with.New()
+	if err := n.Canonical(h, prefixes, omit); err != nil {
+		return nil // a hash returns no error; no sum equals nothing
+	}
+	return h.Sum(nil)
 }
 
 // Base64 returns the bytes that the text of n is base64 of. White space anywhere is passed over (XML Schema 2 section 3.2.16).

@@ -1,19 +1,20 @@
 package xmltree
 
 import (
+	"io"
 	"slices"
 	"strings"
 )
 
-// Canonical appends n in Exclusive XML Canonicalization 1.0 (W3C Recommendation 18 July 2002), without
-// comments, to out. inclusive is the PrefixList of InclusiveNamespaces, where #default is the default namespace.
+// Canonical writes n in Exclusive XML Canonicalization 1.0 (W3C Recommendation 18 July 2002), without
+// comments, to w, and returns w's error. inclusive is the PrefixList of InclusiveNamespaces, where #default is the default namespace.
 // omit, which may be nil, is left out with all it holds: the enveloped signature.
 //
 // Two trees with the same canonical form have the same names, attributes and text: what a
 // signature covers is all that a reader of the tree sees, but omit. Prefixes inside of values (xsi:type) are text
 // to it; nothing here resolves them.
-func (n *Node) Canonical(out []byte, inclusive []string, omit *Node) []byte {
-	c := canonical{out: out, omit: omit}
+func (n *Node) Canonical(w io.Writer, inclusive []string, omit *Node) error {
+	c := canonical{w: w, out: make([]byte, 0, flushAt+flushAt/8), omit: omit}
 	for _, p := range inclusive {
 		if p == "#default" {
 			p = ""
@@ -23,10 +24,16 @@ func (n *Node) Canonical(out []byte, inclusive []string, omit *Node) []byte {
 		}
 	}
 	c.element(n)
-	return c.out
+	c.flush()
+	return c.err
 }
 
+// flushAt bounds what is held: the canonical form may be several times as long as the document.
+const flushAt = 4 << 10
+
 type canonical struct {
+	w         io.Writer
+	err       error
 	out       []byte
 	omit      *Node
 	inclusive []string
@@ -97,6 +104,13 @@ func (c *canonical) use(prefix, uri string) {
 	}
 }
 
+func (c *canonical) flush() {
+	if c.err == nil {
+		_, c.err = c.w.Write(c.out)
+	}
+	c.out = c.out[:0]
+}
+
 func (c *canonical) name(prefix, local string) {
 	if prefix != "" {
 		c.out = append(append(c.out, prefix...), ':')
@@ -149,6 +163,12 @@ func (c *canonical) text(s string) {
 		}
 		c.out = append(append(c.out, s[from:i]...), ref...)
 		from = i + 1
+		if len(c.out) >= flushAt {
+			c.flush()
+		}
 	}
 	c.out = append(c.out, s[from:]...)
+	if len(c.out) >= flushAt {
+		c.flush()
+	}
 }

@@ -41,9 +41,10 @@ func (p *parser) ncName() string {
 	return p.src[from:p.pos]
 }
 
-// attributes reads the rest of a start tag, pushes its declarations on the scope and returns the other attributes.
-func (p *parser) attributes() (attrs []Attr, empty bool, err error) {
-	from, mark := len(p.attrs), len(p.scope)
+// attributes reads the rest of a start tag, pushes its declarations on the scope and leaves the other attributes in raw.
+func (p *parser) attributes() (empty bool, err error) {
+	mark := len(p.scope)
+	p.raw = p.raw[:0]
 	for {
 		spaced := p.pos < len(p.src) && isSpace(p.src[p.pos])
 		p.skipSpace()
@@ -54,18 +55,18 @@ func (p *parser) attributes() (attrs []Attr, empty bool, err error) {
 			if empty {
 				p.pos++
 			}
-			return p.attrs[from:len(p.attrs):len(p.attrs)], empty, nil
+			return empty, nil
 		}
 		prefix, local, ok := p.name()
 		if !ok || !spaced {
-			return nil, false, p.fail("a broken tag")
+			return false, p.fail("a broken tag")
 		}
 		value, err := p.attrValue()
 		if err != nil {
-			return nil, false, err
+			return false, err
 		}
-		if len(p.attrs)-from+len(p.scope)-mark == p.lim.Attrs {
-			return nil, false, limit("more than %d attributes in one element", p.lim.Attrs)
+		if len(p.raw)+len(p.scope)-mark == p.lim.Attrs {
+			return false, limit("more than %d attributes in one element", p.lim.Attrs)
 		}
 		switch {
 		case prefix == "xmlns":
@@ -73,13 +74,13 @@ func (p *parser) attributes() (attrs []Attr, empty bool, err error) {
 		case prefix == "" && local == "xmlns":
 			err = p.declare(mark, "", value)
 		default:
-			p.attrs = append(p.attrs, Attr{Prefix: prefix, Local: local, Value: value})
+			p.raw = append(p.raw, Attr{Prefix: prefix, Local: local, Value: value})
 			if strings.EqualFold(local, "id") {
 				p.doc.IDs = append(p.doc.IDs, value)
 			}
 		}
 		if err != nil {
-			return nil, false, err
+			return false, err
 		}
 	}
 }

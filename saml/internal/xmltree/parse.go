@@ -33,6 +33,7 @@ type parser struct {
 	buf     []byte
 	pending bool
 
+	raw      []Attr // the attributes of the tag under way
 	nodes    []Node // slabs: a tree of a thousand nodes takes a dozen allocations
 	attrs    []Attr
 	bindings []Binding
@@ -193,17 +194,13 @@ func (p *parser) startTag() error {
 		return err
 	}
 	mark := len(p.scope)
-	attrs, empty, err := p.attributes()
+	empty, err := p.attributes()
 	if err != nil {
 		return err
 	}
 	n := p.node()
-	n.Prefix, n.Local, n.Attrs = prefix, local, attrs
-	if declared := p.scope[mark:]; len(declared) > 0 {
-		from := len(p.bindings)
-		p.bindings = append(p.bindings, declared...)
-		n.Scope = p.bindings[from:len(p.bindings):len(p.bindings)]
-	}
+	n.Prefix, n.Local = prefix, local
+	n.Attrs, n.Scope = keep(&p.attrs, p.raw), keep(&p.bindings, p.scope[mark:])
 	if err := p.qualify(n); err != nil {
 		return err
 	}
@@ -266,6 +263,19 @@ func (p *parser) node() *Node {
 	}
 	p.nodes = p.nodes[:len(p.nodes)+1]
 	return &p.nodes[len(p.nodes)-1]
+}
+
+// keep returns a copy of list in slab, which is replaced where it is full.
+func keep[T any](slab *[]T, list []T) []T {
+	if len(list) == 0 {
+		return nil
+	}
+	if cap(*slab)-len(*slab) < len(list) {
+		*slab = make([]T, 0, max(min(max(32, 2*cap(*slab)), 1024), len(list)))
+	}
+	from := len(*slab)
+	*slab = append(*slab, list...)
+	return (*slab)[from:len(*slab):len(*slab)]
 }
 
 // add appends n to the open element.
