@@ -10,6 +10,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -23,55 +24,54 @@ import (
 	"github.com/weir-id/weir/providers/oidc"
 )
 
-// Options are what every provider gets. All fields but AllowPrivate are required.
+// Options are what every provider gets. All fields but AllowPrivate and More are required.
 type Options struct {
 	HTTP         *http.Client     // of federation/outgoing
 	AllowPrivate bool             // outgoing.Options.AllowPrivate
 	Now          func() time.Time // the clock
+	// More are the kinds of packages beside this one (saml), by ProviderType.
+	More map[string]Kind
 }
 
-// kind is one ProviderType of the API model.
-type kind struct {
-	// new makes a provider. It does no I/O and keeps nothing that needs closing.
-	new func(cfg pool.IdentityProvider, o Options) (federation.Provider, error)
-	// validate returns what is wrong with its details.
-	validate func(d pool.Details, allowPrivate bool) []detail.Fault
+// Kind is one ProviderType of the API model.
+type Kind struct {
+	// New makes a provider. It does no I/O and keeps nothing that needs closing.
+	New func(cfg pool.IdentityProvider) (federation.Provider, error)
+	// Validate returns what is wrong with its details.
+	Validate func(d pool.Details, allowPrivate bool) []detail.Fault
 }
 
-var kinds = map[string]kind{
-	"OIDC": {newOIDC, oidc.Validate},
-}
-
-func newOIDC(cfg pool.IdentityProvider, o Options) (federation.Provider, error) {
-	p, err := oidc.New(cfg, oidc.Options{HTTP: o.HTTP, AllowPrivate: o.AllowPrivate, Now: o.Now})
-	if err != nil {
-		return nil, err // not p: a nil *oidc.Provider is not a nil Provider
+// kinds is the table.
+func kinds(o Options) map[string]Kind {
+	table := map[string]Kind{
+		"OIDC": {Make(func(cfg pool.IdentityProvider) (*oidc.Provider, error) {
+			return oidc.New(cfg, oidc.Options{HTTP: o.HTTP, AllowPrivate: o.AllowPrivate, Now: o.Now})
+		}), oidc.Validate},
 	}
-	return p, nil
+	maps.Copy(table, o.More)
+	return table
+}
+
+// Make turns a kind's constructor into Kind.New: a nil *P under an error is not a nil Provider.
+func Make[P federation.Provider](f func(pool.IdentityProvider) (P, error)) func(pool.IdentityProvider) (federation.Provider, error) {
+	return func(cfg pool.IdentityProvider) (federation.Provider, error) {
+		p, err := f(cfg)
+		if err != nil {
+			return nil, err
+		}
+		return p, nil
+	}
 }
 
 // ErrType is found under the error for a ProviderType that is not in the table.
 var ErrType = errors.New("providers: unknown provider type")
 
-// Validate returns everything that is wrong with the type and details of cfg, by key, "ProviderType" among them; nil if nothing is. It
-// does no I/O and quotes no value. allowPrivate is that of Options.
-func Validate(cfg pool.IdentityProvider, allowPrivate bool) []detail.Fault {
-	k, ok := kinds[cfg.Type]
-	if !ok {
-		names := make([]string, 0, len(kinds))
-		for name := range kinds {
-			names = append(names, name)
-		}
-		slices.Sort(names)
-		return []detail.Fault{{Key: "ProviderType", Problem: "must be one of: " + strings.Join(names, ", ")}}
-	}
-	return k.validate(cfg.Details, allowPrivate)
-}
-
 // Set makes providers of their configurations and keeps them, because a provider keeps what it has
 // fetched. It is safe for concurrent use. It holds one provider for each name that was ever used, so its size is that of the configuration.
 type Set struct {
-	o  Options
+	o     Options
+	kinds map[string]Kind
+
 	mu sync.Mutex
 	m  map[key]entry
 }
@@ -84,12 +84,23 @@ type entry struct {
 }
 
 // NewSet returns an empty set.
-func NewSet(o Options) *Set { return &Set{o: o, m: map[key]entry{}} }
+func NewSet(o Options) *Set { return &Set{o: o, kinds: kinds(o), m: map[key]entry{}} }
+
+// Validate returns everything that is wrong with the type and details of cfg, by key, "ProviderType" among them; nil if nothing is. It
+// does no I/O and quotes no value.
+func (s *Set) Validate(cfg pool.IdentityProvider) []detail.Fault {
+	k, ok := s.kinds[cfg.Type]
+	if !ok {
+		names := slices.Sorted(maps.Keys(s.kinds))
+		return []detail.Fault{{Key: "ProviderType", Problem: "must be one of: " + strings.Join(names, ", ")}}
+	}
+	return k.Validate(cfg.Details, s.o.AllowPrivate)
+}
 
 // Provider returns the provider of cfg: the kept one as long as cfg.Modified is the same, else a new one. It
 // does no I/O. A configuration that cannot be used is a fault.Config.
 func (s *Set) Provider(_ context.Context, cfg pool.IdentityProvider) (federation.Provider, error) {
-	k, ok := kinds[cfg.Type]
+	k, ok := s.kinds[cfg.Type]
 	if !ok {
 		return nil, misconfigured(cfg, fmt.Errorf("%w %q", ErrType, cfg.Type))
 	}
@@ -99,7 +110,7 @@ func (s *Set) Provider(_ context.Context, cfg pool.IdentityProvider) (federation
 	if e, ok := s.m[id]; ok && e.modified.Equal(cfg.Modified) {
 		return e.provider, nil
 	}
-	p, err := k.new(cfg, s.o)
+	p, err := k.New(cfg)
 	if err != nil {
 		return nil, misconfigured(cfg, err)
 	}

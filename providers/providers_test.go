@@ -13,6 +13,7 @@ import (
 	"github.com/weir-id/weir/federation/pool"
 	"github.com/weir-id/weir/federation/secret"
 	"github.com/weir-id/weir/providers"
+	"github.com/weir-id/weir/providers/detail"
 )
 
 var noon = time.Date(2026, 5, 4, 12, 0, 0, 0, time.UTC)
@@ -98,20 +99,24 @@ func TestSet(t *testing.T) {
 }
 
 func TestValidate(t *testing.T) {
-	if f := providers.Validate(config(), false); f != nil {
+	if f := validate(config(), false); f != nil {
 		t.Errorf("faults in a good configuration: %v", f)
 	}
 	cfg := config()
 	cfg.Type = "oidc"
-	if f := providers.Validate(cfg, false); len(f) != 1 || f[0].Error() != "ProviderType: must be one of: OIDC" {
+	if f := validate(cfg, false); len(f) != 1 || f[0].Error() != "ProviderType: must be one of: OIDC" {
 		t.Errorf("unknown type: %v", f)
 	}
 	cfg = config()
 	cfg.Details["oidc_issuer"] = secret.New("http://127.0.0.1:9000")
-	if f := providers.Validate(cfg, false); len(f) != 1 || f[0].Key != "oidc_issuer" {
+	if f := validate(cfg, false); len(f) != 1 || f[0].Key != "oidc_issuer" {
 		t.Errorf("loopback issuer: %v", f)
 	}
-	if f := providers.Validate(cfg, true); f != nil {
+	if f := validate(cfg, true); f != nil {
 		t.Errorf("loopback issuer, allowed: %v", f)
 	}
+}
+
+func validate(cfg pool.IdentityProvider, allowPrivate bool) []detail.Fault {
+	return providers.NewSet(providers.Options{HTTP: &http.Client{}, AllowPrivate: allowPrivate, Now: func() time.Time { return noon }}).Validate(cfg)
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/weir-id/weir/federation"
 	"github.com/weir-id/weir/federation/fault"
+	"github.com/weir-id/weir/federation/samlsp"
 	"github.com/weir-id/weir/saml/binding"
 	"github.com/weir-id/weir/saml/metadata"
 	"github.com/weir-id/weir/saml/xmlsig"
@@ -55,18 +56,6 @@ func (p *Provider) BeginLogout(ctx context.Context, l federation.Logout) (federa
 	return ch, err
 }
 
-func (p *Provider) send(ctx context.Context, m binding.Message, over, relayState string) (federation.Challenge, error) {
-	signer, err := p.o.Keys.Signer(ctx, p.cfg.PoolID)
-	if err != nil {
-		return federation.Challenge{}, fmt.Errorf("saml signing key: %w", err)
-	}
-	out, err := binding.Send(m, over, relayState, signer)
-	if err != nil {
-		return federation.Challenge{}, fault.New(fault.Config, publicConfig, err)
-	}
-	return federation.Challenge{URL: out.URL, Form: out.Form}, nil
-}
-
 // ErrLogoutFailed: the provider says that it could not end its session.
 var ErrLogoutFailed = errors.New("saml: the identity provider did not complete the logout")
 
@@ -105,7 +94,7 @@ func (p *Provider) ReadLogout(ctx context.Context, callback string, r federation
 		return federation.LogoutNotice{}, err
 	}
 	// A provider may be of several pools, and each of them has to act on the request.
-	if err := p.o.Replays.Once(ctx, request.Issuer+"\x00"+p.cfg.PoolID+"/"+p.cfg.Name, request.ID, receipt.Expires); errors.Is(err, ErrReplayed) {
+	if err := p.o.Replays.Once(ctx, request.Issuer+"\x00"+p.cfg.PoolID+"/"+p.cfg.Name, request.ID, receipt.Expires); errors.Is(err, samlsp.ErrReplayed) {
 		return federation.LogoutNotice{}, fault.New(fault.Invalid, publicRefused, err)
 	} else if err != nil {
 		return federation.LogoutNotice{}, fmt.Errorf("saml replay cache: %w", err)

@@ -10,7 +10,6 @@ package saml
 import (
 	"context"
 	"crypto/rsa"
-	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -21,6 +20,7 @@ import (
 	"github.com/weir-id/weir/federation"
 	"github.com/weir-id/weir/federation/fault"
 	"github.com/weir-id/weir/federation/pool"
+	"github.com/weir-id/weir/federation/samlsp"
 	"github.com/weir-id/weir/saml/binding"
 	"github.com/weir-id/weir/saml/metadata"
 	"github.com/weir-id/weir/saml/response"
@@ -34,35 +34,15 @@ const (
 	publicOff     = "This identity provider may not start a sign-in. Start at the application."
 )
 
-// ErrReplayed: an assertion or a logout request came a second time.
-var ErrReplayed = errors.New("saml: the message was used before")
-
-// Keys are our key pairs as a service provider, one set for each pool.
-type Keys interface {
-	// Signer returns the key that signs now.
-	Signer(ctx context.Context, poolID string) (*xmlsig.Signer, error)
-	// DecryptionKeys returns every key that somebody may still encrypt for, the newest first.
-	DecryptionKeys(ctx context.Context, poolID string) ([]*rsa.PrivateKey, error)
-	// Certificates returns what our metadata announces, the one in use first.
-	Certificates(ctx context.Context, poolID string) ([]*x509.Certificate, error)
-}
-
-// Replays remembers messages that were used.
-type Replays interface {
-	// Once returns nil for exactly one caller with that issuer and message id, until the given time. Errors: ErrReplayed
-	// is found under the error for every other caller.
-	Once(ctx context.Context, issuer, id string, until time.Time) error
-}
-
-// Options are what every provider gets. All fields but AllowPrivate, Keeper and Report are required.
+// Options are what every provider gets. All fields but AllowPrivate and Report are required.
 type Options struct {
 	HTTP         *http.Client // of federation/outgoing
 	AllowPrivate bool         // outgoing.Options.AllowPrivate
 	Now          func() time.Time
-	Keys         Keys
-	Replays      Replays
-	// Keeper keeps the last good metadata of a provider; nil keeps none.
-	Keeper func(cfg pool.IdentityProvider) metadata.Keeper
+	Keys         *samlsp.Keys
+	Replays      *samlsp.Replays
+	// Copies keep the last good metadata of providers with a MetadataURL.
+	Copies *samlsp.Copies
 	// Report hears of changed, failed and expiring metadata; it may be nil.
 	Report func(ctx context.Context, cfg pool.IdentityProvider, r metadata.Report)
 }
@@ -95,12 +75,12 @@ func New(cfg pool.IdentityProvider, o Options) (*Provider, error) {
 		return nil, errors.Join(errs...)
 	}
 	if s.spEntityID == "" {
-		s.spEntityID = "urn:weir:sp:" + cfg.PoolID
+		s.spEntityID = metadata.SPEntityID(cfg.PoolID)
 	}
 	p := &Provider{cfg: cfg, s: s, o: o}
 	p.source = &metadata.Source{File: s.file, URL: s.url, Client: o.HTTP, Options: s.metadata, Now: o.Now}
-	if o.Keeper != nil && s.url != "" {
-		p.source.Keeper = o.Keeper(cfg)
+	if s.url != "" {
+		p.source.Keeper = keeper{copies: o.Copies, cfg: cfg}
 	}
 	if o.Report != nil {
 		p.source.Report = func(ctx context.Context, r metadata.Report) { o.Report(ctx, cfg, r) }
@@ -110,6 +90,22 @@ func New(cfg pool.IdentityProvider, o Options) (*Provider, error) {
 
 // Maintain renews the provider's metadata where that is due.
 func (p *Provider) Maintain(ctx context.Context) error { return p.source.Maintain(ctx) }
+
+// CertificateEnd returns when the last of the provider's signing certificates ends. Signatures go on to be accepted after it, since
+// certificates are pinned keys; but a provider whose last one ends has a rollover before it, or an outage.
+func (p *Provider) CertificateEnd(ctx context.Context) (time.Time, error) {
+	md, err := p.source.Get(ctx)
+	if err != nil {
+		return time.Time{}, err
+	}
+	var end time.Time
+	for _, k := range md.SigningKeys {
+		if k.NotAfter.After(end) {
+			end = k.NotAfter
+		}
+	}
+	return end, nil
+}
 
 // EntityID implements federation.Sender.
 func (p *Provider) EntityID(ctx context.Context) (string, error) {
@@ -163,10 +159,6 @@ func (p *Provider) Begin(ctx context.Context, a federation.Attempt) (federation.
 		return federation.Challenge{}, fault.New(fault.Config, publicConfig,
 			fmt.Errorf("the metadata of %s has no single sign-on address for the binding %s: remove %s or choose the other one", md.EntityID, p.s.binding, keyBinding))
 	}
-	signer, err := p.o.Keys.Signer(ctx, p.cfg.PoolID)
-	if err != nil {
-		return federation.Challenge{}, fmt.Errorf("saml signing key: %w", err)
-	}
 	now := p.o.Now()
 	asked := a.Request
 	state := private{RequestID: binding.NewID(), At: now, Force: p.s.forceAuthn || slices.Contains(asked.Prompt, "login") || asked.MaxAge != nil && *asked.MaxAge == 0}
@@ -175,15 +167,48 @@ func (p *Provider) Begin(ctx context.Context, a federation.Attempt) (federation.
 		NameIDFormat: p.s.nameIDFormat, ForceAuthn: state.Force, IsPassive: slices.Contains(asked.Prompt, "none"),
 		AuthnContext: contexts(asked.ACRValues, p.s.authnContext), AuthnComparison: p.s.comparison,
 	}
-	out, err := binding.Send(request, to.Binding, a.ID, signer)
-	if err != nil {
-		return federation.Challenge{}, fault.New(fault.Config, publicConfig, err)
-	}
-	plain, err := json.Marshal(state)
+	ch, err := p.send(ctx, request, to.Binding, a.ID)
 	if err != nil {
 		return federation.Challenge{}, err
 	}
-	return federation.Challenge{URL: out.URL, Form: out.Form, Private: plain}, nil
+	ch.Private, err = json.Marshal(state)
+	return ch, err
+}
+
+// send signs a message of ours and returns where the browser takes it.
+func (p *Provider) send(ctx context.Context, m binding.Message, over, relayState string) (federation.Challenge, error) {
+	signer, err := p.signer(ctx)
+	if err != nil {
+		return federation.Challenge{}, err
+	}
+	out, err := binding.Send(m, over, relayState, signer)
+	if err != nil {
+		return federation.Challenge{}, fault.New(fault.Config, publicConfig, err)
+	}
+	return federation.Challenge{URL: out.URL, Form: out.Form}, nil
+}
+
+func (p *Provider) signer(ctx context.Context) (*xmlsig.Signer, error) {
+	pair, err := p.o.Keys.Signing(ctx, p.cfg.PoolID)
+	if err != nil {
+		return nil, fmt.Errorf("saml signing key: %w", err)
+	}
+	return &xmlsig.Signer{Key: pair.Signer(), Certificate: pair.Certificate}, nil
+}
+
+// decryptionKeys are those that somebody may still encrypt for, the one in use first.
+func (p *Provider) decryptionKeys(ctx context.Context) ([]*rsa.PrivateKey, error) {
+	pairs, err := p.o.Keys.Decryption(ctx, p.cfg.PoolID)
+	if err != nil {
+		return nil, fmt.Errorf("saml decryption keys: %w", err)
+	}
+	var out []*rsa.PrivateKey
+	for _, pair := range pairs {
+		if key, ok := pair.Decrypter().(*rsa.PrivateKey); ok {
+			out = append(out, key)
+		}
+	}
+	return out, nil
 }
 
 // Finish implements federation.Provider.
@@ -227,9 +252,9 @@ func (p *Provider) validate(ctx context.Context, r federation.Response, acs stri
 	if err != nil {
 		return nil, err
 	}
-	keys, err := p.o.Keys.DecryptionKeys(ctx, p.cfg.PoolID)
+	keys, err := p.decryptionKeys(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("saml decryption keys: %w", err)
+		return nil, err
 	}
 	e := response.Expect{
 		IDPEntityID: md.EntityID, SPEntityID: p.s.spEntityID, ACSURL: acs, SigningKeys: md.PublicKeys(), DecryptionKeys: keys,
@@ -248,7 +273,7 @@ func (p *Provider) validate(ctx context.Context, r federation.Response, acs stri
 	if err != nil {
 		return nil, refused(err)
 	}
-	if err := p.o.Replays.Once(ctx, as.Issuer, as.ID, as.ReplayUntil); errors.Is(err, ErrReplayed) {
+	if err := p.o.Replays.Once(ctx, as.Issuer, as.ID, as.ReplayUntil); errors.Is(err, samlsp.ErrReplayed) {
 		return nil, fault.New(fault.Invalid, publicRefused, fmt.Errorf("assertion %s of %s: %w", as.ID, as.Issuer, err))
 	} else if err != nil {
 		return nil, fmt.Errorf("saml replay cache: %w", err)

@@ -19,6 +19,7 @@ type Metrics struct {
 	requests *prometheus.CounterVec
 	latency  *prometheus.HistogramVec
 	events   *prometheus.CounterVec
+	ends     *prometheus.GaugeVec
 }
 
 // NewMetrics returns metrics in a registry of their own, with those of the Go runtime and the process.
@@ -36,17 +37,25 @@ func NewMetrics(version string) *Metrics {
 			Name: "weir_events_total", Help: "Audit events by name.",
 		}, []string{"event"}),
 	}
+	m.ends = prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Name: "weir_provider_certificate_end_seconds", Help: "When the last signing certificate of a SAML provider ends, in seconds since 1970.",
+	}, []string{"pool", "provider"})
 	info := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "weir_build_info", Help: "Always 1; the label tells the version.", ConstLabels: prometheus.Labels{"version": version},
 	})
 	info.Set(1)
-	m.registry.MustRegister(m.requests, m.latency, m.events, info,
+	m.registry.MustRegister(m.requests, m.latency, m.events, m.ends, info,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
 
 // Record implements audit.Recorder.
 func (m *Metrics) Record(_ context.Context, e audit.Event) { m.events.WithLabelValues(e.Name()).Inc() }
+
+// ProviderCertificate tells when the last signing certificate of a provider ends.
+func (m *Metrics) ProviderCertificate(poolID, provider string, end time.Time) {
+	m.ends.WithLabelValues(poolID, provider).Set(float64(end.Unix()))
+}
 
 // Handler serves the metrics.
 func (m *Metrics) Handler() http.Handler {

@@ -20,11 +20,13 @@ import (
 	"github.com/weir-id/weir/federation/fault"
 	"github.com/weir-id/weir/federation/outgoing"
 	"github.com/weir-id/weir/federation/pool"
+	"github.com/weir-id/weir/federation/samlsp"
 	"github.com/weir-id/weir/federation/secret"
 	"github.com/weir-id/weir/federation/store"
 	"github.com/weir-id/weir/federation/store/bolt"
 	"github.com/weir-id/weir/federation/token"
 	"github.com/weir-id/weir/providers"
+	"github.com/weir-id/weir/saml"
 	"github.com/weir-id/weir/server"
 	"github.com/weir-id/weir/server/web"
 )
@@ -42,6 +44,7 @@ type node struct {
 	providers *providers.Set
 	directory *pool.Directory
 	keys      *token.Keys
+	samlKeys  *samlsp.Keys
 	issuer    *token.Issuer
 	grants    *token.Grants
 	broker    *federation.Broker
@@ -140,7 +143,15 @@ func openStore(cfg *config.Config, log *slog.Logger) (*bolt.DB, error) {
 func (n *node) wire() {
 	n.audit = audit.Recorders{audit.Log{Logger: n.log}, n.metrics}
 	client := outgoing.New(outgoing.Options{AllowPrivate: n.cfg.Outgoing.AllowPrivate})
-	n.providers = providers.NewSet(providers.Options{HTTP: client, AllowPrivate: n.cfg.Outgoing.AllowPrivate, Now: n.now})
+	n.samlKeys = &samlsp.Keys{Engine: n.engine, Ring: n.ring, Now: n.now}
+	n.providers = providers.NewSet(providers.Options{HTTP: client, AllowPrivate: n.cfg.Outgoing.AllowPrivate, Now: n.now, More: map[string]providers.Kind{
+		"SAML": {New: providers.Make(func(cfg pool.IdentityProvider) (*saml.Provider, error) {
+			return saml.New(cfg, saml.Options{
+				HTTP: client, AllowPrivate: n.cfg.Outgoing.AllowPrivate, Now: n.now, Report: n.metadataReport,
+				Keys: n.samlKeys, Replays: &samlsp.Replays{Engine: n.engine}, Copies: &samlsp.Copies{Engine: n.engine},
+			})
+		}), Validate: saml.Validate},
+	}})
 	n.directory = &pool.Directory{Engine: n.engine, Ring: n.ring, Now: n.now, Region: n.cfg.Region, CheckProvider: n.checkProvider}
 	n.keys = &token.Keys{Engine: n.engine, Ring: n.ring, Now: n.now}
 	n.issuer = &token.Issuer{Keys: n.keys, BaseURL: n.cfg.BaseURL, Now: n.now}
@@ -151,7 +162,7 @@ func (n *node) wire() {
 // checkProvider lets the directory refuse what a provider of that kind could not work with.
 func (n *node) checkProvider(ip pool.IdentityProvider) []pool.Problem {
 	var out []pool.Problem
-	for _, f := range providers.Validate(ip, n.cfg.Outgoing.AllowPrivate) {
+	for _, f := range n.providers.Validate(ip) {
 		path := "ProviderDetails." + f.Key
 		if f.Key == "ProviderType" {
 			path = f.Key

@@ -177,6 +177,7 @@ func (n *node) maintainOnce(ctx context.Context) {
 		failed("list pools", err)
 		for _, p := range pools {
 			failed("keys of "+p.ID, n.keys.Maintain(ctx, p))
+			n.maintainSAML(ctx, p, failed)
 		}
 		if after = next; after == "" {
 			return

@@ -26,11 +26,13 @@ import (
 	"github.com/weir-id/weir/federation/audit"
 	"github.com/weir-id/weir/federation/outgoing"
 	"github.com/weir-id/weir/federation/pool"
+	"github.com/weir-id/weir/federation/samlsp"
 	"github.com/weir-id/weir/federation/secret"
 	"github.com/weir-id/weir/federation/store"
 	"github.com/weir-id/weir/federation/store/bolt"
 	"github.com/weir-id/weir/federation/token"
 	"github.com/weir-id/weir/providers"
+	"github.com/weir-id/weir/saml"
 	"github.com/weir-id/weir/server"
 	"github.com/weir-id/weir/server/web"
 )
@@ -133,8 +135,21 @@ func (w *Weir) wire(o Options) {
 	logger := slog.New(server.LogHandler{Handler: slog.NewJSONHandler(w.Log, &slog.HandlerOptions{Level: slog.LevelDebug})})
 	recorder := audit.Recorders{audit.Log{Logger: logger}, w.Metrics, w.Events}
 	client := outgoing.New(outgoing.Options{AllowPrivate: true, Timeout: o.UpstreamTimeout})
-	set := providers.NewSet(providers.Options{HTTP: client, AllowPrivate: true, Now: now})
-	w.Directory = &pool.Directory{Engine: w.Engine, Ring: w.Ring, Now: now, CheckProvider: checkProvider}
+	samlOptions := saml.Options{HTTP: client, AllowPrivate: true, Now: now, Keys: &samlsp.Keys{Engine: w.Engine, Ring: w.Ring, Now: now},
+		Replays: &samlsp.Replays{Engine: w.Engine}, Copies: &samlsp.Copies{Engine: w.Engine}}
+	set := providers.NewSet(providers.Options{HTTP: client, AllowPrivate: true, Now: now, More: map[string]providers.Kind{
+		"SAML": {
+			New:      providers.Make(func(cfg pool.IdentityProvider) (*saml.Provider, error) { return saml.New(cfg, samlOptions) }),
+			Validate: saml.Validate,
+		},
+	}})
+	w.Directory = &pool.Directory{Engine: w.Engine, Ring: w.Ring, Now: now, CheckProvider: func(ip pool.IdentityProvider) []pool.Problem {
+		var out []pool.Problem
+		for _, f := range set.Validate(ip) {
+			out = append(out, pool.Problem{Path: "ProviderDetails." + f.Key, Message: f.Problem})
+		}
+		return out
+	}}
 	w.Keys = &token.Keys{Engine: w.Engine, Ring: w.Ring, Now: now}
 	w.Issuer = &token.Issuer{Keys: w.Keys, BaseURL: w.URL, Now: now}
 	w.Grants = &token.Grants{Engine: w.Engine, Ring: w.Ring, Now: now}
@@ -144,14 +159,6 @@ func (w *Weir) wire(o Options) {
 		Directory: w.Directory, Broker: w.Broker, Grants: w.Grants, Issuer: w.Issuer, Keys: w.Keys,
 		Audit: recorder, Logger: logger, Metrics: w.Metrics, Now: now, TrustedProxies: o.TrustedProxies,
 	}
-}
-
-func checkProvider(ip pool.IdentityProvider) []pool.Problem {
-	var out []pool.Problem
-	for _, f := range providers.Validate(ip, true) {
-		out = append(out, pool.Problem{Path: "ProviderDetails." + f.Key, Message: f.Problem})
-	}
-	return out
 }
 
 // Apply creates or updates what spec names.
