@@ -137,6 +137,7 @@ func acceptances() map[string]func(*reply, *response.Expect) {
 	}
 	m["OAEP mgf1p with SHA-256"] = sealed(encryption{digest: enc + "sha256"})
 	m["OAEP mgf1p with SHA-256 for the mask too"] = sealed(encryption{digest: enc + "sha256", mask: crypto.SHA256})
+	m["OAEP with parameters"] = sealed(encryption{label: "weir"})
 	m["OAEP of xmlenc11 by default"] = sealed(encryption{transport: enc1 + "rsa-oaep"})
 	for name, mask := range map[string]crypto.Hash{"sha1": crypto.SHA1, "sha256": crypto.SHA256, "sha384": crypto.SHA384, "sha512": crypto.SHA512} {
 		for _, digest := range []string{dsNS + "sha1", enc + "sha256", more + "sha384", enc + "sha512"} {

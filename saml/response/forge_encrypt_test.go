@@ -4,7 +4,7 @@ import (
 	"crypto"
 	"crypto/aes"
 	"crypto/cipher"
-	"crypto/des" //nolint:gosec // to be refused
+	"crypto/des"
 	"crypto/rand"
 	"crypto/rsa"
 	"encoding/base64"
@@ -20,6 +20,7 @@ type encryption struct {
 	digest    string // DigestMethod of the transport; absent
 	mgf       string // MGF of xmlenc11; absent
 	mask      crypto.Hash
+	label     string
 	beside    bool // the EncryptedKey beside the EncryptedData, with a RetrievalMethod
 	dataType  string
 	mangle    func(ciphertext []byte) []byte
@@ -50,7 +51,7 @@ func (e encryption) seal(tb testing.TB, plain string) string {
 		size = 24
 	}
 	session := random(tb, size)
-	value := e.content256(tb, content, session, []byte(plain))
+	value := e.sealContent(tb, content, session, []byte(plain))
 	if e.mangle != nil {
 		value = e.mangle(value)
 	}
@@ -83,6 +84,9 @@ func (e encryption) keyElement(wrapped []byte, id string) string {
 	if e.mgf != "" {
 		inner += `<xenc11:MGF xmlns:xenc11="` + enc1 + `" Algorithm="` + e.mgf + `"/>`
 	}
+	if e.label != "" {
+		inner += `<xenc:OAEPparams>` + base64.StdEncoding.EncodeToString([]byte(e.label)) + `</xenc:OAEPparams>`
+	}
 	return `<xenc:EncryptedKey xmlns:xenc="` + enc + `"` + id + `><xenc:EncryptionMethod Algorithm="` + or(e.transport, enc+"rsa-oaep-mgf1p") + `">` + inner +
 		`</xenc:EncryptionMethod><ds:KeyInfo xmlns:ds="` + dsNS + `"><ds:KeyName>weir</ds:KeyName></ds:KeyInfo><xenc:CipherData><xenc:CipherValue>` + base64.StdEncoding.EncodeToString(wrapped) +
 		`</xenc:CipherValue></xenc:CipherData></xenc:EncryptedKey>`
@@ -97,7 +101,7 @@ func (e encryption) wrapKey(tb testing.TB, session []byte) []byte {
 	var out []byte
 	var err error
 	if strings.HasSuffix(e.transport, "rsa-1_5") {
-		out, err = rsa.EncryptPKCS1v15(rand.Reader, pub, session)
+		out, err = rsa.EncryptPKCS1v15(rand.Reader, pub, session) //nolint:staticcheck // made to be refused
 	} else {
 		mask := e.mask
 		if mask == 0 {
@@ -107,7 +111,7 @@ func (e encryption) wrapKey(tb testing.TB, session []byte) []byte {
 		if e.digest != "" {
 			h = hashOf(e.digest)
 		}
-		out, err = rsa.EncryptOAEPWithOptions(rand.Reader, pub, session, &rsa.OAEPOptions{Hash: h, MGFHash: mask})
+		out, err = rsa.EncryptOAEPWithOptions(rand.Reader, pub, session, &rsa.OAEPOptions{Hash: h, MGFHash: mask, Label: []byte(e.label)})
 	}
 	if err != nil {
 		tb.Fatal(err)
@@ -115,7 +119,7 @@ func (e encryption) wrapKey(tb testing.TB, session []byte) []byte {
 	return out
 }
 
-func (e encryption) content256(tb testing.TB, algorithm string, session, plain []byte) []byte {
+func (e encryption) sealContent(tb testing.TB, algorithm string, session, plain []byte) []byte {
 	tb.Helper()
 	var block cipher.Block
 	var err error

@@ -2,9 +2,11 @@ package response_test
 
 import (
 	"crypto/rsa"
+	"encoding/base64"
 	"encoding/json"
 	"maps"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/weir-id/weir/saml/response"
@@ -81,22 +83,31 @@ func FuzzValidate(f *testing.F) {
 
 // FuzzPlaintext puts any bytes into an encrypted assertion: only a signature inside may make them count.
 func FuzzPlaintext(f *testing.F) {
-	e := expect(f)
-	r := newReply(f)
-	clear := element(f, r.xml(), "Assertion")
-	good, err := judge(r.xml(), e)
+	e, r := expect(f), newReply(f)
+	doc := r.xml()
+	good, err := judge(doc, e)
 	verdict(f, good, err, "")
-	f.Add([]byte(clear))
-	f.Add([]byte(mallory(r, r.xml())))
-	f.Add([]byte("<?xml version=\"1.0\"?>" + clear))
-	f.Add([]byte(""))
-	whole := proven(f, good)
+	whole, clear := proven(f, good), element(f, doc, "Assertion")
+	for _, plain := range []string{clear, mallory(r, doc), "<?xml version=\"1.0\"?>" + clear, clear + mallory(r, doc), ""} {
+		f.Add([]byte(plain))
+	}
+	how := encryption{content: enc1 + "aes128-gcm"}
+	var session []byte
+	how.session = func(k []byte) []byte { session = k; return k }
+	sealed := how.seal(f, "x")
+	last := strings.LastIndex(sealed, "<xenc:CipherValue>")
+	if strings.Contains(sealed[last:], "EncryptedKey") {
+		f.Fatal("the content is not the last CipherValue")
+	}
+	before, after, _ := strings.Cut(strings.Replace(doc, clear, sealed[:last]+"{here}"+sealed[last+strings.Index(sealed[last:], "</xenc:CipherValue>"):], 1), "{here}")
 	f.Fuzz(func(t *testing.T, plain []byte) {
-		r := newReply(t)
-		r.after = r.swap(clear, encryption{content: enc1 + "aes128-gcm"}.seal(t, string(plain)))
-		a, err := judge(r.xml(), e)
+		value := base64.StdEncoding.EncodeToString(how.sealContent(t, how.content, session, plain))
+		a, err := judge(before+"<xenc:CipherValue>"+value+after, e)
 		if err == nil && proven(t, a) != whole {
 			t.Fatalf("nobody signed this: %s", proven(t, a))
+		}
+		if string(plain) == clear && err != nil {
+			t.Fatalf("the honest one is refused: %v", err)
 		}
 	})
 }

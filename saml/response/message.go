@@ -16,7 +16,7 @@ const (
 	xsiNS       = "http://www.w3.org/2001/XMLSchema-instance"
 
 	statusSuccess = "urn:oasis:names:tc:SAML:2.0:status:Success"
-	methodBearer  = "urn:oasis:names:tc:SAML:2.0:cm:bearer"
+	methodBearer  = "urn:oasis:names:tc:SAML:2.0:cm:bearer" //nolint:gosec // the name of a method, no credential
 )
 
 // message holds the parts of a Response that are looked at. They are nodes of the one tree.

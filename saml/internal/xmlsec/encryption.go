@@ -247,7 +247,7 @@ func open(m contentMethod, key, value []byte) ([]byte, error) {
 		return nil, ErrDecrypt
 	}
 	plain := make([]byte, len(value)-aes.BlockSize)
-	//nolint:gosec // CBC without authentication is what the standard has and products send
+	// CBC without authentication is what the standard has and products send.
 	cipher.NewCBCDecrypter(block, value[:aes.BlockSize]).CryptBlocks(plain, value[aes.BlockSize:])
 	if pad := int(plain[len(plain)-1]); pad >= 1 && pad <= aes.BlockSize {
 		plain = plain[:len(plain)-pad]

@@ -76,7 +76,7 @@ var digestMethods = map[string]crypto.Hash{
 
 // signature is a ds:Signature of the accepted shape.
 type signature struct {
-	node, info         *xmltree.Node
+	info               *xmltree.Node
 	infoPrefixes       []string
 	method             signatureMethod
 	value              []byte
@@ -123,7 +123,7 @@ func readSignature(n *xmltree.Node) (*signature, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &signature{node: n, info: parts[0]}
+	s := &signature{info: parts[0]}
 	info, err := shape(s.info, DSig, "CanonicalizationMethod", "SignatureMethod", "Reference")
 	if err != nil {
 		return nil, err
