@@ -69,7 +69,7 @@ Run it:   weir serve --config weir.yaml`,
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetFlagErrorFunc(flagError)
-	root.AddCommand(serveCommand(), applyCommand(), demoCommand(), backupCommand(), restoreCommand(), versionCommand())
+	root.AddCommand(serveCommand(), applyCommand(), demoCommand(), benchCommand(), backupCommand(), restoreCommand(), versionCommand())
 	return root
 }
 

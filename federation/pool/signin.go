@@ -43,8 +43,12 @@ type SignInResult struct {
 	Changed []string // attributes whose value this call wrote, sorted
 }
 
-// signInRounds bounds the retries of one sign-in; each lost round means that another writer won one.
-const signInRounds = 12
+// The retries of one sign-in. Each lost round means that another writer won one; a claim without a holder is waited for,
+// a quarter of a second in all.
+const (
+	signInRounds = 64
+	claimWaits   = 8
+)
 
 // SignIn finds the user that the identity is linked to, or creates it, and brings its mapped attributes up to date: one
 // read where nothing changed, one read and one write otherwise. Of any number of first sign-ins of
@@ -63,7 +67,8 @@ func (d *Directory) SignIn(ctx context.Context, p Pool, in SignIn) (SignInResult
 			fmt.Errorf("subject of %d bytes: empty, too long, not UTF-8 or with NUL", len(in.Subject)))
 	}
 	key := identityKey(p.ID, in.Provider.Name, in.Subject)
-	for round := range signInRounds {
+	waits := 0
+	for range signInRounds {
 		found, err := d.users().GetBy(ctx, key)
 		var r SignInResult
 		switch {
@@ -72,21 +77,29 @@ func (d *Directory) SignIn(ctx context.Context, p Pool, in SignIn) (SignInResult
 		case errors.Is(err, store.ErrNotFound):
 			r, err = d.first(ctx, p, in)
 		}
-		switch {
-		case err == nil:
+		if err == nil {
 			return r, nil
-		case !errors.Is(err, errLost):
-			return SignInResult{}, signInFault(err)
 		}
-		if err := pause(ctx, round); err != nil {
+		if errors.Is(err, errClaimed) && waits < claimWaits {
+			err = pause(ctx, time.Millisecond<<waits)
+			waits++
+		} else if errors.Is(err, errLost) {
+			err = nil
+		}
+		if err != nil {
 			return SignInResult{}, signInFault(err)
 		}
 	}
-	return SignInResult{}, fault.New(fault.Conflict, "Too many sign-ins of the same person at once. Try again.", errLost)
+	return SignInResult{}, signInFault(errLost)
 }
 
-// errLost: another writer was faster, look again.
-var errLost = errors.New("lost to another writer")
+var (
+	// errLost: another writer was faster, look again.
+	errLost = fmt.Errorf("lost to another writer: %w", store.ErrConflict)
+	// errClaimed: the user name or the identity is taken and nobody holds it. An engine may
+	// claim unique values before the document can be read.
+	errClaimed = fmt.Errorf("claimed by nobody: %w", store.ErrConflict)
+)
 
 func signInFault(err error) error {
 	if f := (*fault.Error)(nil); errors.As(err, &f) {
@@ -95,10 +108,8 @@ func signInFault(err error) error {
 	return storeFault("sign-in", err, noUser)
 }
 
-// pause waits before the next round, 1 ms at first. An engine may claim unique values before the document can be read, so
-// that for a moment a value is taken and nobody holds it.
-func pause(ctx context.Context, round int) error {
-	t := time.NewTimer(time.Millisecond << min(round, 6))
+func pause(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
 	case <-ctx.Done():
@@ -136,7 +147,7 @@ func (d *Directory) first(ctx context.Context, p Pool, in SignIn) (SignInResult,
 	holder, err := d.users().GetBy(ctx, usernameKey(p.ID, u.Username))
 	switch {
 	case errors.Is(err, store.ErrNotFound):
-		return SignInResult{}, errLost
+		return SignInResult{}, errClaimed
 	case err != nil:
 		return SignInResult{}, err
 	case slices.ContainsFunc(holder.Value.Identities, func(l LinkedIdentity) bool {

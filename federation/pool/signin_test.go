@@ -63,6 +63,23 @@ func TestParallelFirstSignInsOfOnePersonMakeOneUser(t *testing.T) {
 	}
 }
 
+func TestParallelSignInsWithDifferentValuesAllSucceed(t *testing.T) {
+	f := newFixture(t)
+	p, ip := f.withPool(t)
+	signIn(t, f, p, ip, attrs{"name": "Jane"})
+	var wg sync.WaitGroup
+	for i := range 50 {
+		wg.Go(func() {
+			want := fmt.Sprintf("Jane %d", i)
+			r, err := f.SignIn(t.Context(), p, pool.SignIn{Provider: ip, Subject: "1", Attributes: attrs{"name": want}})
+			if err != nil || r.User.Attributes["name"] != want {
+				t.Errorf("name %q, error %v", r.User.Attributes["name"], err)
+			}
+		})
+	}
+	wg.Wait()
+}
+
 // signIn signs subject 1 in and fails the test on an error.
 func signIn(t *testing.T, f *fixture, p pool.Pool, ip pool.IdentityProvider, a attrs, remove ...string) pool.SignInResult {
 	t.Helper()

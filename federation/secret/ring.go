@@ -43,7 +43,7 @@ type Ring struct {
 
 type ringKey struct {
 	id  [idSize]byte
-	key []byte
+	key Text // the raw bytes, unprintable like every secret
 }
 
 // ParseRing reads keys, one per line: 32 bytes in standard base64. Blank lines
@@ -64,7 +64,7 @@ func ParseRing(r io.Reader) (*Ring, error) {
 		if len(key) != keySize {
 			return nil, fmt.Errorf("sealing key on line %d: %d bytes, want %d", n, len(key), keySize)
 		}
-		k := ringKey{key: key}
+		k := ringKey{key: New(string(key))}
 		sum := sha256.Sum256(append([]byte("weir sealing key id\x00"), key...))
 		copy(k.id[:], sum[:])
 		if ring.find(k.id) != nil {
@@ -91,7 +91,7 @@ func GenerateKey() string {
 func (r *Ring) find(id [idSize]byte) []byte {
 	for _, k := range r.keys {
 		if k.id == id {
-			return k.key
+			return []byte(k.key.Reveal())
 		}
 	}
 	return nil
@@ -107,7 +107,7 @@ func (r *Ring) Seal(plaintext []byte, context string) []byte {
 	out[0] = sealFormat
 	copy(out[1:], k.id[:])
 	_, _ = rand.Read(out[1+idSize : headerSize])
-	aead, err := messageCipher(k.key, out[1+idSize:1+idSize+saltSize])
+	aead, err := messageCipher([]byte(k.key.Reveal()), out[1+idSize:1+idSize+saltSize])
 	if err != nil {
 		panic(err) // key and salt sizes are fixed above
 	}

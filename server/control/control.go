@@ -59,6 +59,11 @@ func (h Handlers) Server(log *slog.Logger) *http.Server {
 
 func serve[T any](do func(context.Context, T, io.Writer) error) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
+		// A copy of a large store takes longer than a server's usual limit on an answer.
+		if err := http.NewResponseController(w).SetWriteDeadline(time.Time{}); err != nil {
+			http.Error(w, "no way to wait", http.StatusInternalServerError)
+			return
+		}
 		var in T
 		if status, err := read(http.MaxBytesReader(w, r.Body, maxRequest), r.Header.Get("Content-Type"), &in); err != nil {
 			http.Error(w, err.Error(), status)

@@ -241,6 +241,35 @@ func TestSweepLetsWritersBetween(t *testing.T) {
 	}
 }
 
+// Where one batch empties all pages of a bucket and goes on writing into it, bbolt's cursors are on thin ice.
+func TestABatchThatEmptiesAKind(t *testing.T) {
+	for _, n := range []int{1, 10, 100, 2000} {
+		db := open(t, newPath(t))
+		var keys []string
+		var wg sync.WaitGroup
+		for i := range n {
+			d := store.Doc{Key: fmt.Sprintf("d%04d", i), Unique: []string{fmt.Sprint("u", i)}, Index: []string{"n:x"}, Expires: start.Add(time.Hour), Body: make([]byte, 500)}
+			keys = append(keys, d.Key)
+			wg.Go(func() {
+				if _, err := db.Put(t.Context(), "k", d); err != nil {
+					t.Errorf("put: %v", err)
+				}
+			})
+		}
+		wg.Wait()
+		d := store.Doc{Key: "last", Unique: []string{"u0"}, Index: []string{"n:x"}, Expires: start.Add(time.Hour)}
+		if err := db.TakeAndPut(t.Context(), "k", keys, d); err != nil {
+			t.Fatal(err)
+		}
+		if docs, err := db.List(t.Context(), "k", "n:", "", 10); err != nil || len(docs) != 1 || docs[0].Key != "last" {
+			t.Errorf("%d documents: %d are left, %v", n, len(docs), err)
+		}
+		if err := db.CheckLinks(t.Context()); err != nil {
+			t.Errorf("%d documents: %v", n, err)
+		}
+	}
+}
+
 func TestNewFileIsPrivate(t *testing.T) {
 	path := newPath(t)
 	open(t, path)

@@ -24,6 +24,24 @@ func (db *DB) HoldWriter() (release func(), err error) {
 	return func() { _ = tx.Rollback() }, nil
 }
 
+// SetMaxFree sets up to how many free pages are listed in the file. It is called before the first write.
+func (db *DB) SetMaxFree(n int) { db.maxFree = n }
+
+// TakeAndPut takes the documents of keys and puts d in one transaction.
+func (db *DB) TakeAndPut(ctx context.Context, kind string, keys []string, d store.Doc) error {
+	h := headOf(d)
+	return db.do(ctx, 0, func(t *txn) error {
+		for _, key := range keys {
+			old, _, _, err := t.load(kind, key)
+			if err != nil {
+				return err
+			}
+			t.purge(kind, key, old)
+		}
+		return t.put(kind, d.Key, d.Version, h, encodeValue(h, d.Body))
+	})
+}
+
 // WriteFormat sets the file's format number.
 func (db *DB) WriteFormat(n uint32) error {
 	return db.bolt.Update(func(tx *bbolt.Tx) error {

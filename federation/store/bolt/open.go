@@ -38,7 +38,8 @@ func Open(path string, opts Options) (*DB, error) {
 	}
 	db := &DB{
 		path: path, now: opts.Now, logger: opts.Logger,
-		writes: make(chan *write), closing: make(chan struct{}), ended: make(chan struct{}),
+		maxFree: maxFreeListed,
+		writes:  make(chan *write), closing: make(chan struct{}), ended: make(chan struct{}),
 	}
 	var err error
 	if db.bolt, err = openFile(path, false, opts.LockWait); err != nil {
@@ -52,46 +53,44 @@ func Open(path string, opts Options) (*DB, error) {
 	return db, nil
 }
 
-// openFile opens and locks the file, and finds out whether all of it is there.
-func openFile(path string, readOnly bool, lockWait time.Duration) (b *bbolt.DB, err error) {
-	var file *os.File
+// openFile opens and locks the file, after finding out whether all of it is there.
+func openFile(path string, readOnly bool, lockWait time.Duration) (*bbolt.DB, error) {
 	o := &bbolt.Options{
-		Timeout:  max(lockWait, 1), // 0 would wait for ever
-		ReadOnly: readOnly,
-		// The hash map finds free space in constant time where the array searches; both lie on the disk alike.
-		FreelistType:    bbolt.FreelistMapType,
-		PreLoadFreelist: true,
-		NoStatistics:    true, // they cost every read two locks
-		OpenFile: func(name string, flag int, mode os.FileMode) (*os.File, error) {
-			f, err := os.OpenFile(name, flag, mode) //nolint:gosec // the path is the admin's
-			file = f
-			return f, err
-		},
+		Timeout: max(lockWait, 1), // 0 would wait for ever
+		// Every commit writes the list of free pages. The array is kept in order, whereas the hash map would be sorted each time,
+		// which costs more than the rest of a small commit once a large one has left thousands of free pages. Both lie on the disk alike.
+		FreelistType: bbolt.FreelistArrayType,
 	}
+	if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() && info.Size() > 0 {
+		// bbolt would read its list of free pages behind the end of a file that was cut off: a fault (SIGBUS), after
+		// which the file stays mapped, and locked, until the process ends. This reads its first pages alone.
+		probe := *o
+		probe.ReadOnly = true
+		b, err := guardedOpen(path, &probe)
+		if err != nil {
+			return nil, explain(path, err)
+		}
+		if err := errors.Join(checkSize(b, path), b.Close()); err != nil {
+			return nil, explain(path, err)
+		}
+	}
+	o.ReadOnly = readOnly
 	if !readOnly && math.MaxInt > math.MaxInt32 {
 		o.InitialMmapSize = addressSpace
 	}
-	guarded := func() (err error) {
-		defer (&DB{path: path}).guard(&err)()
-		if b, err = bbolt.Open(path, 0o600, o); err != nil {
-			return err
-		}
-		return checkSize(b, path)
+	b, err := guardedOpen(path, o)
+	if err != nil {
+		return nil, explain(path, err)
 	}
-	if err = guarded(); err == nil {
-		return b, nil
-	}
-	// Both give the lock free, except after a panic within bbolt.Open: its map of the file then keeps the lock until
-	// the process ends.
-	if b != nil {
-		_ = b.Close() // err says more
-	} else if file != nil {
-		_ = file.Close()
-	}
-	return nil, explain(path, err)
+	return b, nil
 }
 
-// checkSize finds a file that was cut off. Reading behind its end would be a fault (SIGBUS).
+func guardedOpen(path string, o *bbolt.Options) (b *bbolt.DB, err error) {
+	defer (&DB{path: path}).guard(&err)()
+	return bbolt.Open(path, 0o600, o)
+}
+
+// checkSize finds a file that is shorter than what bbolt wrote.
 func checkSize(b *bbolt.DB, path string) error {
 	return b.View(func(tx *bbolt.Tx) error {
 		info, err := os.Stat(path)

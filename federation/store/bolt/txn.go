@@ -35,8 +35,8 @@ type txn struct {
 type bucket struct {
 	*bbolt.Bucket
 	last      []byte // the greatest key when the batch began
-	measured  bool
-	scattered bool // a key was inserted before last
+	grown     bool   // a key was inserted
+	scattered bool   // a key was inserted before last
 }
 
 // open returns the bucket, nil where there is none or after a failure.
@@ -55,7 +55,9 @@ func (t *txn) open(prefix, kind string, create bool) *bucket {
 	if b == nil {
 		return nil
 	}
-	t.buckets[name] = &bucket{Bucket: b}
+	// Before anything in it changes: bbolt 1.5's Last does not end in a bucket whose pages a transaction has emptied.
+	last, _ := b.Cursor().Last()
+	t.buckets[name] = &bucket{Bucket: b, last: bytes.Clone(last)}
 	return t.buckets[name]
 }
 
@@ -80,10 +82,7 @@ func (t *txn) insert(prefix, kind string, key, value []byte) {
 	if b == nil {
 		return
 	}
-	if !b.measured {
-		k, _ := b.Cursor().Last()
-		b.last, b.measured = bytes.Clone(k), true
-	}
+	b.grown = true
 	b.scattered = b.scattered || bytes.Compare(key, b.last) < 0
 	t.touched = true
 	t.fail(b.Put(key, value))
@@ -108,7 +107,7 @@ func (t *txn) remove(prefix, kind string, key []byte) {
 func (t *txn) setFill() {
 	for _, b := range t.buckets {
 		b.FillPercent = fillScattered
-		if b.measured && !b.scattered {
+		if b.grown && !b.scattered {
 			b.FillPercent = fillAppending
 		}
 	}
