@@ -13,9 +13,9 @@ import (
 // The names in Example.
 const (
 	PoolID     = "local_Example01"
-	WebClient  = "exampleclient0000000000001"       // has a secret
+	WebClient  = "exampleclient0000000000001" // has a secret
 	WebSecret  = "example_secret_of_the_web_client"
-	SPAClient  = "exampleclient0000000000002"       // has none
+	SPAClient  = "exampleclient0000000000002" // has none
 	WebURI     = "https://app.example.com/callback"
 	SPAURI     = "https://spa.example.com/callback"
 	OtherPool  = "local_Example02"
