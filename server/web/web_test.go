@@ -176,7 +176,7 @@ func TestHosts(t *testing.T) {
 		}
 	})
 	t.Run("an unknown host goes to the base URL, with the request", func(t *testing.T) {
-		for _, host := range []string{w.Addr, "evil.example", "nobody.login.test", "a.b.login.test", "login.test.evil.example", "login.test:8080", "acme.login.test:99"} {
+		for _, host := range []string{w.Addr, "evil.example", "nobody.login.test", "a.b.login.test", "login.test.evil.example", "login.test:8080", "acme.login.test:99", "sso.acme.test.login.test", "acme"} {
 			for _, path := range []string{query(web), "/login?" + web.Request().Encode(), "/logout?client_id=" + web.ClientID} {
 				req := web.NewRequest(http.MethodGet, path, nil)
 				req.Host = host
