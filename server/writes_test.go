@@ -1,7 +1,6 @@
 package server_test
 
 import (
-	"fmt"
 	"net/http"
 	"testing"
 	"time"
@@ -105,42 +104,11 @@ func TestParallelRedemptions(t *testing.T) {
 	}
 }
 
-func BenchmarkLogin(b *testing.B) {
-	for _, alg := range []string{"RS256", "ES256"} {
-		b.Run(alg, func(b *testing.B) {
-			w, _ := servertest.StartExample(b, func(o *servertest.Options) { o.Spec.UserPools[0].SigningAlgorithm = alg })
-			app := w.Web()
-			app.Login(w.Browser(), ada)
-			b.ReportAllocs()
-			for b.Loop() {
-				browser := w.Browser()
-				app.Login(browser, ada)
-				browser.CloseIdleConnections()
-			}
-		})
-	}
-}
-
 func BenchmarkSingleSignOn(b *testing.B) {
 	w, _ := servertest.StartExample(b)
 	app, browser := w.Web(), w.Browser()
 	app.Login(browser, ada)
 	for b.Loop() {
 		app.Tokens(browser.Get(app.Authorize()))
-	}
-}
-
-func BenchmarkRefresh(b *testing.B) {
-	for _, alg := range []string{"RS256", "ES256"} {
-		b.Run(alg, func(b *testing.B) {
-			w, _ := servertest.StartExample(b, func(o *servertest.Options) { o.Spec.UserPools[0].SigningAlgorithm = alg })
-			app := w.Web()
-			refresh := app.Login(w.Browser(), ada).Text("refresh_token")
-			for b.Loop() {
-				if ans := app.Refresh(refresh); ans.Status != http.StatusOK {
-					b.Fatal(fmt.Sprintln(ans.Status, ans.Body))
-				}
-			}
-		})
 	}
 }

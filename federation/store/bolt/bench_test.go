@@ -123,6 +123,16 @@ func BenchmarkRead(b *testing.B) {
 			}
 		}
 	})
+	b.Run("Get/parallel", func(b *testing.B) {
+		var turn atomic.Int64
+		b.RunParallel(func(pb *testing.PB) {
+			for pb.Next() {
+				if _, err := db.Get(b.Context(), "k", keys[int(turn.Add(1))*7919%n]); err != nil {
+					b.Error(err)
+				}
+			}
+		})
+	})
 	b.Run("List/limit=60", func(b *testing.B) {
 		b.ReportAllocs()
 		for i := 0; b.Loop(); i++ {
