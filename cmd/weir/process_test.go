@@ -35,7 +35,11 @@ func start(t *testing.T, args ...string) *process {
 			t.Logf("weir %s\n%s%s", strings.Join(args, " "), p.out.String(), p.log.String())
 		}
 		p.interrupt()
-		<-p.ended
+		select {
+		case <-p.ended:
+		case <-time.After(patience):
+			t.Error("it does not end")
+		}
 	})
 	return p
 }

@@ -88,7 +88,7 @@ func address(path string) (name string, release func(), err error) {
 	if runtime.GOOS != "linux" {
 		return "", nil, fmt.Errorf("%w: %d bytes where %d are allowed", errTooLong, len(path), maxAddress)
 	}
-	dir, err := os.Open(filepath.Dir(path)) //nolint:gosec // the store's directory
+	dir, err := os.Open(filepath.Dir(path))
 	if err != nil {
 		return "", nil, err
 	}
