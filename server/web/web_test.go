@@ -181,10 +181,30 @@ func TestHosts(t *testing.T) {
 				req := web.NewRequest(http.MethodGet, path, nil)
 				req.Host = host
 				p := w.Browser().Do(req)
-				if p.Status != http.StatusFound || p.Header.Get("Location") != w.URL+path || len(p.Cookies) != 0 {
+				if p.Status != http.StatusFound || p.Header.Get("Location") != w.URL+path || len(p.Cookies) != 1 || p.Cookies[0].MaxAge > 10 {
 					t.Errorf("%s: %d to %v", host, p.Status, p.Location)
 				}
 			}
+		}
+	})
+	t.Run("behind a proxy that rewrites the host nobody goes round for ever", func(t *testing.T) {
+		b := w.Browser()
+		for i, want := range []int{http.StatusFound, http.StatusOK} {
+			req := web.NewRequest(http.MethodGet, "/login?"+web.Request().Encode(), nil)
+			req.Host = "upstream.internal:8080"
+			if i > 0 {
+				req.AddCookie(&http.Cookie{Name: "weir_sent_to_base", Value: "1"})
+			}
+			if p := b.Do(req); p.Status != want {
+				t.Errorf("request %d: %d to %v", i+1, p.Status, p.Location)
+			}
+		}
+	})
+	t.Run("the scheme's own port may be named", func(t *testing.T) {
+		req := web.NewRequest(http.MethodGet, "/login?"+web.Request().Encode(), nil)
+		req.Host = strings.TrimPrefix(w.URL, "http://") + ":80"
+		if p := w.Browser().Do(req); p.Status != http.StatusOK {
+			t.Errorf("%d to %v", p.Status, p.Location)
 		}
 	})
 	t.Run("a form for an unknown host is refused", func(t *testing.T) {
