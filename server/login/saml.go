@@ -43,7 +43,7 @@ func (s *Service) unsolicited(c echo.Context, params url.Values) error {
 		}
 		return s.failed(c, at, err)
 	}
-	origin, err := s.Site.Origin(c)
+	origin, err := s.Site.OriginOrBase(c)
 	if err != nil {
 		return err
 	}
@@ -155,7 +155,7 @@ func (s *Service) finishLogout(c echo.Context, params url.Values) error {
 // logoutAsked ends what a provider says has ended, and answers it.
 func (s *Service) logoutAsked(c echo.Context, params url.Values) error {
 	ctx := c.Request().Context()
-	origin, err := s.Site.Origin(c)
+	origin, err := s.Site.OriginOrBase(c)
 	if err != nil {
 		return err
 	}
@@ -212,7 +212,7 @@ func (s *Service) endUpstream(c echo.Context, origin web.Origin, idp pool.Identi
 // Describe serves GET /saml2/metadata?user_pool_id=…&identity_provider=…: the document that a provider's administrator imports.
 func (s *Service) Describe(c echo.Context) error {
 	ctx := c.Request().Context()
-	origin, err := s.Site.Origin(c)
+	origin, err := s.Site.OriginOrBase(c)
 	if err != nil {
 		return err
 	}
