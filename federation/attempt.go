@@ -23,6 +23,8 @@ var (
 	ErrAttemptMissing = errors.New("no sign-in under way in this browser with that state")
 	ErrAttemptForeign = errors.New("the sealed attempt belongs to another state")
 	ErrAttemptStale   = errors.New("the sign-in took too long")
+	// ErrAttemptWithdrawn: the attempt is real, but since it began its application was removed, or its redirect URI.
+	ErrAttemptWithdrawn = errors.New("the application of the sign-in no longer exists, or no longer has that redirect URI")
 )
 
 const staleText = "This sign-in is no longer valid. Go back to the application and start again."

@@ -83,18 +83,36 @@ func (b *Broker) Begin(ctx context.Context, p pool.Pool, idp pool.IdentityProvid
 }
 
 // Open returns the attempt of that id from the browser's cookie; sealed is "" where
-// the browser has none. Errors: ErrAttemptMissing, ErrAttemptForeign, ErrAttemptStale under fault.Expired.
-// The application named in a refused attempt must not be trusted: the answer is a page.
-func (b *Broker) Open(id, sealed string) (Attempt, error) {
+// the browser has none. It looks up the attempt's application again, because an admin may have removed it, or
+// its redirect URI, while the person was away. Errors: ErrAttemptMissing, ErrAttemptForeign, ErrAttemptStale,
+// ErrAttemptWithdrawn under fault.Expired, and the directory's.
+//
+// After an error nobody vouches for the redirect URI: the answer is a page. After success it may be redirected to.
+func (b *Broker) Open(ctx context.Context, id, sealed string) (Attempt, error) {
 	if sealed == "" {
 		return Attempt{}, fault.New(fault.Expired, staleText, ErrAttemptMissing)
 	}
-	return openAttempt(b.Ring, id, sealed, b.Now())
+	a, err := openAttempt(b.Ring, id, sealed, b.Now())
+	if err != nil {
+		return Attempt{}, err
+	}
+	c, err := b.Directory.Client(ctx, a.Request.ClientID)
+	switch {
+	case fault.CodeOf(err) == fault.NotFound:
+		return Attempt{}, fault.New(fault.Expired, staleText, errors.Join(ErrAttemptWithdrawn, err))
+	case err != nil:
+		return Attempt{}, err
+	case c.PoolID != a.PoolID, !slices.Contains(c.CallbackURLs, a.Request.RedirectURI):
+		return Attempt{}, fault.New(fault.Expired, staleText,
+			fmt.Errorf("%w: client %s, %s", ErrAttemptWithdrawn, c.ID, a.Request.RedirectURI))
+	}
+	return a, nil
 }
 
-// Finish verifies the provider's answer to a, finds or creates the user and starts a grant and a session in one write.
+// Finish verifies the provider's answer to an attempt that Open returned, finds or creates the user, and starts a
+// grant and a session in one write.
 func (b *Broker) Finish(ctx context.Context, a Attempt, r Response) (Login, error) {
-	p, idp, err := b.recheck(ctx, a)
+	p, idp, err := b.provider(ctx, a)
 	if err != nil {
 		return Login{}, err
 	}
@@ -113,6 +131,10 @@ func (b *Broker) Finish(ctx context.Context, a Attempt, r Response) (Login, erro
 	res, err := b.Directory.SignIn(ctx, p, in)
 	if err != nil {
 		return Login{}, err
+	}
+	if want := a.Request.Subject; want != "" && want != res.User.Sub {
+		return Login{}, fault.New(fault.LoginRequired, "Somebody else signed in than the application asked for.",
+			fmt.Errorf("user %s signed in, the id_token_hint was of %s", res.User.Sub, want))
 	}
 	now := b.Now()
 	authTime := now
@@ -133,8 +155,8 @@ func (b *Broker) Finish(ctx context.Context, a Attempt, r Response) (Login, erro
 	return login, nil
 }
 
-// recheck loads what the attempt names again: an admin may have changed it while the person was away.
-func (b *Broker) recheck(ctx context.Context, a Attempt) (pool.Pool, pool.IdentityProvider, error) {
+// provider loads the attempt's provider as it is now, if the application still offers it.
+func (b *Broker) provider(ctx context.Context, a Attempt) (pool.Pool, pool.IdentityProvider, error) {
 	p, err := b.Directory.Pool(ctx, a.PoolID)
 	if err != nil {
 		return p, pool.IdentityProvider{}, err
@@ -143,10 +165,9 @@ func (b *Broker) recheck(ctx context.Context, a Attempt) (pool.Pool, pool.Identi
 	if err != nil {
 		return p, pool.IdentityProvider{}, err
 	}
-	switch {
-	case c.PoolID != p.ID, !slices.Contains(c.Providers, a.Provider), !slices.Contains(c.CallbackURLs, a.Request.RedirectURI):
+	if !slices.Contains(c.Providers, a.Provider) {
 		return p, pool.IdentityProvider{}, fault.New(fault.Expired, staleText,
-			fmt.Errorf("client %s no longer allows provider %s or redirect URI %s", c.ID, a.Provider, a.Request.RedirectURI))
+			fmt.Errorf("client %s no longer offers provider %s", c.ID, a.Provider))
 	}
 	idp, err := b.Directory.Provider(ctx, p.ID, a.Provider)
 	return p, idp, err

@@ -65,6 +65,9 @@ type Request struct {
 	LoginHint string   `json:"l,omitempty"`  // forwarded as it is
 	UILocales string   `json:"ul,omitempty"` // BCP 47 tags, separated by spaces
 	ACRValues string   `json:"av,omitempty"` // separated by spaces
+
+	// Subject is the only user who will do, by sub: the one of a valid id_token_hint; "" is anybody.
+	Subject string `json:"sb,omitempty"`
 }
 
 // Challenge is where to send the browser.

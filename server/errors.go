@@ -39,7 +39,14 @@ func (w errorWriter) write(err error, c echo.Context) {
 	default:
 		err = w.other(c, err)
 	}
-	if err != nil {
+	if err == nil {
+		return
+	}
+	if c.Response().Committed { // the browser went away
+		w.log(c, err, c.Response().Status)
+		return
+	}
+	if err := w.other(c, err); err != nil { // the answer to the application could not be made
 		w.log(c, err, http.StatusInternalServerError)
 	}
 }
@@ -75,7 +82,11 @@ type oauthErrorBody struct {
 
 func (w errorWriter) oauthError(c echo.Context, e *web.OAuthError) error {
 	status := e.Status
-	if status == 0 {
+	switch {
+	case status != 0:
+	case fault.CodeOf(e.Err) == fault.TooLarge:
+		status = http.StatusRequestEntityTooLarge
+	default:
 		status = http.StatusBadRequest
 	}
 	w.log(c, e, status)
@@ -91,8 +102,6 @@ func (w errorWriter) oauthError(c echo.Context, e *web.OAuthError) error {
 		}
 		h.Set(echo.HeaderWWWAuthenticate, value)
 	}
-	h.Set(echo.HeaderCacheControl, "no-store")
-	h.Set("Pragma", "no-cache")
 	if status == http.StatusServiceUnavailable {
 		h.Set(echo.HeaderRetryAfter, "1")
 	}
@@ -134,7 +143,6 @@ func (w errorWriter) other(c echo.Context, err error) error {
 	if browser(c) {
 		return w.pages.Error(c, status, err)
 	}
-	c.Response().Header().Set(echo.HeaderCacheControl, "no-store")
 	return c.JSON(status, oauthErrorBody{Error: fault.CodeOf(err).String(), Description: w.describe(c, err)})
 }
 

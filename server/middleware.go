@@ -46,7 +46,7 @@ func (s *Server) observe(next echo.HandlerFunc) echo.HandlerFunc {
 		}
 		s.Metrics.request(c.Request().Method, route, c.Response().Status, took)
 		s.Logger.LogAttrs(c.Request().Context(), slog.LevelInfo, "request",
-			slog.String("method", c.Request().Method), slog.String("route", route),
+			slog.String("method", web.Clip(c.Request().Method)), slog.String("host", web.Clip(c.Request().Host)), slog.String("route", route),
 			slog.Int("status", c.Response().Status), slog.Int64("bytes", c.Response().Size),
 			slog.String("remote", c.RealIP()), slog.Duration("took", took))
 		return nil
@@ -68,10 +68,11 @@ func recovered(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// headers are those of every answer; pages add their own (login/page).
+// headers are those of every answer; pages add their own (login/page), and what may be cached says so itself.
 func (s *Server) headers(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		h := c.Response().Header()
+		h.Set(echo.HeaderCacheControl, "no-store")
 		h.Set(echo.HeaderXContentTypeOptions, "nosniff")
 		h.Set(echo.HeaderContentSecurityPolicy, "default-src 'none'; frame-ancestors 'none'")
 		h.Set(echo.HeaderReferrerPolicy, "no-referrer")

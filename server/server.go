@@ -54,7 +54,7 @@ func (s *Server) Handler() (http.Handler, error) {
 	}
 	pages := login.Pages{Renderer: renderer}
 	oa := &oauth.Service{Site: s.Site, Directory: s.Directory, Broker: s.Broker, Grants: s.Grants, Issuer: s.Issuer,
-		Keys: s.Keys, Audit: s.Audit, Now: s.Now, Pages: pages}
+		Keys: s.Keys, Audit: s.Audit, Pages: pages}
 	lo := &login.Service{Site: s.Site, OAuth: oa, Renderer: renderer}
 
 	e := echo.New()

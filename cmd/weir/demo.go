@@ -10,10 +10,10 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"sync/atomic"
 	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/weir-id/weir/cmd/weir/demo"
 	"github.com/weir-id/weir/config"
@@ -65,52 +65,59 @@ func runDemo(ctx context.Context, dir string, stdout, stderr io.Writer) (err err
 		if ls[i], err = demoListen(ctx, port); err != nil {
 			return err
 		}
+		defer ls[i].Close() //nolint:errcheck // closed already where all went well
 	}
 	broker, upstream, shop := "http://"+ls[0].Addr().String(), "http://"+ls[1].Addr().String(), "http://"+ls[2].Addr().String()
 	log := logger(config.Log{Format: config.FormatText, Level: slog.LevelWarn}, stderr)
 	n, err := openNode(ctx, demoConfig(dir, broker), log)
 	if err != nil {
-		return errors.Join(err, closeAll(ls[:]))
-	}
-	defer func() { err = errors.Join(err, n.close()) }()
-	if err := n.applySpec(ctx, demoSpec(broker, upstream, shop), false, "demo", io.Discard); err != nil {
-		return errors.Join(err, closeAll(ls[:]))
-	}
-	others, err := demoPeers(broker, upstream, shop, log)
-	if err != nil {
-		return errors.Join(err, closeAll(ls[:]))
-	}
-	servers := map[*http.Server]net.Listener{server.HTTP(others[0], log): ls[1], server.HTTP(others[1], log): ls[2]}
-	ctx, stop := context.WithCancel(ctx)
-	defer stop()
-	peers := make(chan error, 1)
-	go func() {
-		defer stop() // when the peers end, the broker has nobody left to talk to
-		peers <- runServers(ctx, servers, new(atomic.Bool), func(context.Context) {})
-	}()
-	if _, err := fmt.Fprintf(stdout, "Open %s in a browser and choose Sign in.\nSign in at Riverbank as alice (password alice) or bob (password bob).\nStop with Ctrl-C.\n", shop); err != nil {
 		return err
 	}
-	err = n.serve(ctx, ls[0])
-	stop()
-	return errors.Join(err, <-peers)
+	defer func() { err = errors.Join(err, n.close()) }()
+	plan, err := n.directory.Plan(ctx, demoSpec(broker, upstream, shop))
+	if err != nil {
+		return err
+	}
+	if err := n.carryOut(ctx, plan, "weir demo"); err != nil {
+		return err
+	}
+	providers, app, err := demoPeers(broker, upstream, shop, log)
+	if err != nil {
+		return err
+	}
+	peers := &doors{}
+	peers.add("providers", server.HTTP(providers, log), ls[1])
+	peers.add("application", server.HTTP(app, log), ls[2])
+	g, ctx := errgroup.WithContext(ctx)
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	for _, run := range []func() error{
+		func() error { return peers.serve(ctx, log, drainTime) },
+		func() error { return n.serve(ctx, ls[0], func() error { return demoLines(stdout, shop) }) },
+	} {
+		g.Go(func() error {
+			defer stop() // one is of no use without the other
+			return run()
+		})
+	}
+	return g.Wait()
+}
+
+// demoLines are all that the demonstration prints: what to open, with whom to sign in, how to stop.
+func demoLines(out io.Writer, shop string) error {
+	_, err := fmt.Fprintf(out, "Open %s in a browser and choose Sign in.\n"+
+		"Sign in at Riverbank as alice (password alice) or bob (password bob).\n"+
+		"Stop with Ctrl-C.\n", shop)
+	return err
 }
 
 // demoListen prefers a port that is easy to remember.
 func demoListen(ctx context.Context, port string) (net.Listener, error) {
-	l, err := listen(ctx, "127.0.0.1:"+port)
+	l, err := listen(ctx, "demo", "127.0.0.1:"+port)
 	if err != nil {
-		l, err = listen(ctx, "127.0.0.1:0")
+		l, err = listen(ctx, "demo", "127.0.0.1:0")
 	}
 	return l, err
-}
-
-func closeAll(ls []net.Listener) error {
-	var errs []error
-	for _, l := range ls {
-		errs = append(errs, l.Close())
-	}
-	return errors.Join(errs...)
 }
 
 func demoConfig(dir, broker string) *config.Config {
@@ -156,26 +163,26 @@ func demoProvider(name, issuer, domain string) pool.ProviderSpec {
 }
 
 // demoPeers are the identity providers upstream and the application downstream.
-func demoPeers(broker, upstream, shop string, log *slog.Logger) ([2]http.Handler, error) {
+func demoPeers(broker, upstream, shop string, log *slog.Logger) (providers, app http.Handler, err error) {
 	riverbank, err := demoIdentityProvider(broker, upstream+riverbankPath, "Riverbank University",
 		demoPerson("alice", "Alice", "Ångström", "riverbank.example", true, "Hydrology"),
 		demoPerson("bob", "Bob", "O'Neil", "riverbank.example", false, "History"))
 	if err != nil {
-		return [2]http.Handler{}, err
+		return nil, nil, err
 	}
 	lighthouse, err := demoIdentityProvider(broker, upstream+lighthousePath, "Lighthouse Logistics",
 		demoPerson("carol", "Carol", "Nakamura", "lighthouse.example", true, ""))
 	if err != nil {
-		return [2]http.Handler{}, err
+		return nil, nil, err
 	}
 	mux := http.NewServeMux()
 	mux.Handle(riverbankPath+"/", riverbank)
 	mux.Handle(lighthousePath+"/", lighthouse)
-	app, err := demo.NewApp(demo.AppConfig{
+	app, err = demo.NewApp(demo.AppConfig{
 		Issuer: broker + "/" + demoPool, ClientID: demoClient, ClientSecret: demoClientSecret,
 		BaseURL: shop, LogoutURL: broker + "/logout", Now: time.Now, Log: log,
 	})
-	return [2]http.Handler{mux, app}, err
+	return mux, app, err
 }
 
 func demoIdentityProvider(broker, issuer, name string, people ...oidctest.Person) (http.Handler, error) {

@@ -30,6 +30,7 @@ var layers = []struct {
 	{"./config/...", []string{"./config/...", "./federation/...", "./mapping/..."}, "siblings of one layer are put together in cmd"},
 	{"./providers/...", []string{"./providers/...", "./federation/...", "./mapping/..."}, "siblings of one layer are put together in cmd"},
 	{"./saml/...", []string{"./saml/...", "./federation/...", "./mapping/..."}, "siblings of one layer are put together in cmd"},
+	{"./server/servertest", []string{"./..."}, "a harness puts the parts together as cmd does"},
 	{"./server/...", []string{"./server/...", "./federation/...", "./mapping/..."}, "siblings of one layer are put together in cmd"},
 	{"./cmd/weir/demo/...", []string{"./cmd/weir/demo/..."}, "the sample application is an ordinary relying party and knows nothing of Weir"},
 	{"./cmd/...", []string{"./..."}, "cmd is where the parts are put together"},
@@ -42,10 +43,11 @@ var onlyBy = []struct {
 	tests  bool
 	reason string
 }{
-	{"./federation/store", []string{"./federation/...", "./cmd/..."}, true, "server and providers speak to the domain, never to its store"},
-	{"./federation/store/bolt/...", []string{"./federation/store/bolt/...", "./cmd/..."}, true, "only cmd chooses an engine"},
+	{"./federation/store", []string{"./federation/...", "./cmd/...", "./server/servertest"}, true, "server and providers speak to the domain, never to its store"},
+	{"./federation/store/bolt/...", []string{"./federation/store/bolt/...", "./cmd/...", "./server/servertest"}, true, "only cmd chooses an engine"},
 	{"./federation/store/mongo/...", []string{"./federation/store/mongo/...", "./cmd/..."}, true, "only cmd chooses an engine"},
 	{"./federation/store/storetest/...", []string{"./federation/store/storetest/..."}, true, "the contract suite is for tests"},
+	{"./server/servertest", []string{"./server/servertest"}, true, "the harness is for tests"},
 	{"./cmd/...", []string{"./cmd/..."}, false, "nothing depends on the wiring"},
 
 	{"github.com/labstack/echo/...", []string{"./server/..."}, false, "the web framework can be replaced in one place"},
@@ -58,7 +60,7 @@ var onlyBy = []struct {
 	{"github.com/crewjam/...", []string{"./saml/..."}, false, "XML stays where its threats are known"},
 	{"github.com/beevik/etree/...", []string{"./saml/..."}, false, "XML stays where its threats are known"},
 	{"github.com/russellhaering/goxmldsig/...", []string{"./saml/..."}, false, "XML stays where its threats are known"},
-	{"go.yaml.in/...", []string{"./config/..."}, false, "one strict reader of files"},
+	{"go.yaml.in/...", []string{"./config/..."}, true, "one strict reader of files; tests try to leak secrets through it"},
 	{"github.com/spf13/cobra/...", []string{"./cmd/..."}, false, "the command line is in cmd"},
 	{"github.com/prometheus/client_golang/...", []string{"./server/...", "./cmd/..."}, false, "the domain is measured from outside"},
 }

@@ -9,16 +9,21 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
+	"github.com/weir-id/weir/config"
 	"github.com/weir-id/weir/federation/fault"
 )
 
 func main() {
 	tuneCollector()
-	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // the second signal ends the process at once
+	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
 }
 
 // tuneCollector lets garbage grow to four times what is in use, which is a few MB: at the runtime's own measure the collector would run
@@ -29,10 +34,8 @@ func tuneCollector() {
 	}
 }
 
-// run executes one command line and returns the exit status: 0, or 1 after a fault.
-func run(args []string, stdout, stderr io.Writer) int {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
+// run executes one command line until it is done or ctx ends, and returns the exit status: 0, or 1 after a fault.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	root := command()
 	root.SetArgs(args)
 	root.SetOut(stdout)
@@ -44,8 +47,16 @@ func run(args []string, stdout, stderr io.Writer) int {
 	return 0
 }
 
-// explain is what the admin reads: a configuration fault's own sentence says what to change, everything else shows its cause.
+// explain is what the admin reads. Faults of a file stand on lines of their own that begin with the file, for editors and for the eye; a
+// configuration fault's own sentence says what to change; everything else shows its cause.
 func explain(err error) string {
+	var faults config.Faults
+	if errors.As(err, &faults) && len(faults) > 1 {
+		return fmt.Sprintf("%d faults:\n%s", len(faults), faults)
+	}
+	if len(faults) == 1 {
+		return faults.Error()
+	}
 	var f *fault.Error
 	if errors.As(err, &f) && f.Code == fault.Config {
 		return f.Public
@@ -64,11 +75,28 @@ Try it:   weir demo
 Run it:   weir serve --config weir.yaml`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
-		Args:          cobra.NoArgs,
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
+	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(serveCommand(), applyCommand(), demoCommand(), benchCommand(), backupCommand(), restoreCommand(), versionCommand())
 	return root
+}
+
+// flagError says which flag was probably meant.
+func flagError(cmd *cobra.Command, err error) error {
+	hint := fmt.Sprintf("; see %s --help", cmd.CommandPath())
+	var unknown *pflag.NotExistError
+	if errors.As(err, &unknown) {
+		// Cobra finds similar names among commands only.
+		flags := &cobra.Command{SuggestionsMinimumDistance: 2}
+		cmd.Flags().VisitAll(func(f *pflag.Flag) {
+			flags.AddCommand(&cobra.Command{Use: f.Name, Run: func(*cobra.Command, []string) {}})
+		})
+		if near := flags.SuggestionsFor(unknown.GetSpecifiedName()); len(near) > 0 {
+			hint = "; did you mean --" + strings.Join(near, " or --") + "?"
+		}
+	}
+	return fmt.Errorf("%w%s", err, hint)
 }
 
 func versionCommand() *cobra.Command {

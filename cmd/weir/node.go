@@ -5,10 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"net/url"
 	"os"
+	"path/filepath"
 	"time"
+
+	"github.com/spf13/cobra"
 
 	"github.com/weir-id/weir/config"
 	"github.com/weir-id/weir/federation"
@@ -41,6 +45,7 @@ type node struct {
 	issuer    *token.Issuer
 	grants    *token.Grants
 	broker    *federation.Broker
+	remove    string // a directory that goes with the node, if not empty
 }
 
 func logger(cfg config.Log, w io.Writer) *slog.Logger {
@@ -52,10 +57,40 @@ func logger(cfg config.Log, w io.Writer) *slog.Logger {
 	return slog.New(server.LogHandler{Handler: h})
 }
 
-// openNode opens the store and wires the process. The caller closes it.
+// configFlag adds --config to a command that works on the store.
+func configFlag(cmd *cobra.Command, file *string) {
+	cmd.Flags().StringVar(file, "config", "", "the process's configuration, weir.yaml (required)")
+	_ = cmd.MarkFlagRequired("config") // fails only for a flag that does not exist
+	_ = cmd.MarkFlagFilename("config", "yaml", "yml")
+}
+
+// loadConfig reads weir.yaml.
+func loadConfig(file string) (*config.Config, error) {
+	cfg, err := config.Load(file, os.LookupEnv)
+	if err == nil && cfg.Store.Kind != config.StoreBolt {
+		return nil, fault.New(fault.Config, file+": store: this release keeps its data in one file of this machine and has no "+
+			"store in MongoDB yet: write bolt:PATH.", nil)
+	}
+	return cfg, err
+}
+
+// storeExists reports whether the store's file is there, and fails where it could not be: its directory is missing.
+func storeExists(cfg *config.Config) (bool, error) {
+	_, err := os.Stat(cfg.Store.Path)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return err == nil, err
+	}
+	dir := filepath.Dir(cfg.Store.Path)
+	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
+		return false, fault.New(fault.Config, "store: the directory "+dir+" does not exist: create it for the user that weir runs as.", err)
+	}
+	return false, nil
+}
+
+// openNode opens the store and wires the process. A store that does not exist is created. The caller closes it.
 func openNode(ctx context.Context, cfg *config.Config, log *slog.Logger) (*node, error) {
 	n := &node{cfg: cfg, log: log, now: time.Now, metrics: server.NewMetrics(version())}
-	ring, warnings, err := cfg.SealingKeys.Open(os.LookupEnv)
+	ring, warnings, err := openRing(cfg)
 	if err != nil {
 		return nil, err
 	}
@@ -63,23 +98,43 @@ func openNode(ctx context.Context, cfg *config.Config, log *slog.Logger) (*node,
 		log.LogAttrs(ctx, slog.LevelWarn, "configuration", slog.String("warning", w))
 	}
 	n.ring = ring
-	if cfg.Store.Kind != config.StoreBolt {
-		return nil, fault.New(fault.Config, "store: this release keeps its data in one file: write bolt:PATH.", nil)
-	}
-	if n.bolt, err = bolt.Open(cfg.Store.Path, bolt.Options{Now: n.now}); err != nil {
+	if n.bolt, err = openStore(cfg, log); err != nil {
 		return nil, err
 	}
 	n.engine = n.bolt
 	if err := store.CheckRing(ctx, n.engine, ring); err != nil {
 		_ = n.engine.Close() // the reason why it is closed says more
 		if errors.Is(err, store.ErrWrongRing) {
-			return nil, fault.New(fault.Config, "The sealing keys do not open the store "+cfg.Store.Path+
-				". It was made with other keys: put those back into sealing_keys. Nothing was changed.", err)
+			return nil, fault.New(fault.Config, "sealing_keys: these keys do not open the store "+cfg.Store.Path+
+				", which was made with others: put those back. Nothing was changed.", err)
 		}
 		return nil, err
 	}
 	n.wire()
 	return n, nil
+}
+
+// openRing reads the sealing keys, and makes new ones for a new store alone: beside an old one they would only
+// hide that its own are lost.
+func openRing(cfg *config.Config) (*secret.Ring, []string, error) {
+	exists, err := storeExists(cfg)
+	if err != nil {
+		return nil, nil, err
+	}
+	keys := cfg.SealingKeys
+	if _, err := os.Stat(keys.File); exists && keys.Create && errors.Is(err, fs.ErrNotExist) {
+		return nil, nil, fault.New(fault.Config, "sealing_keys: "+keys.File+" does not exist, but the store "+cfg.Store.Path+
+			" does, and no other keys can open it: bring the file back from its copy. Nothing was changed.", err)
+	}
+	return keys.Open(os.LookupEnv)
+}
+
+func openStore(cfg *config.Config, log *slog.Logger) (*bolt.DB, error) {
+	db, err := bolt.Open(cfg.Store.Path, bolt.Options{Now: time.Now, Logger: log})
+	if errors.Is(err, bolt.ErrLocked) {
+		return nil, fmt.Errorf("store: %w; a store belongs to one process: stop the other, or try again if it is just starting or stopping", err)
+	}
+	return db, err
 }
 
 func (n *node) wire() {
@@ -119,4 +174,10 @@ func (n *node) server() (*server.Server, error) {
 	}, nil
 }
 
-func (n *node) close() error { return n.engine.Close() }
+func (n *node) close() error {
+	err := n.engine.Close()
+	if n.remove != "" {
+		err = errors.Join(err, os.RemoveAll(n.remove))
+	}
+	return err
+}

@@ -2,22 +2,18 @@ package main
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
-	"net/http"
-	"os"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/sync/errgroup"
 
-	"github.com/weir-id/weir/config"
+	"github.com/weir-id/weir/federation/fault"
 	"github.com/weir-id/weir/server"
-	"github.com/weir-id/weir/server/control"
 )
 
 // Times of a serving process.
@@ -31,12 +27,13 @@ func serveCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "serve --config weir.yaml",
 		Short: "Run the broker",
-		Long: `Run the broker until it is told to stop (Ctrl-C or SIGTERM); requests under way are finished first.
+		Long: fmt.Sprintf(`Run the broker until it is told to stop (Ctrl-C or SIGTERM). Requests under way are then finished first, for up to
+%s; a second signal stops at once.
 
-/livez, /readyz and /metrics are on operations_listen. Pool files under apply: are applied before the first request.`,
+/livez, /readyz and /metrics are on operations_listen. Pool files under apply: are applied before the first request.`, drainTime),
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, err := config.Load(file, os.LookupEnv)
+			cfg, err := loadConfig(file)
 			if err != nil {
 				return err
 			}
@@ -44,7 +41,7 @@ func serveCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			err = n.serve(cmd.Context(), nil)
+			err = n.serve(cmd.Context(), nil, func() error { return nil })
 			return errors.Join(err, n.close())
 		},
 	}
@@ -52,102 +49,105 @@ func serveCommand() *cobra.Command {
 	return cmd
 }
 
-func configFlag(cmd *cobra.Command, file *string) {
-	cmd.Flags().StringVar(file, "config", "", "the process's configuration, weir.yaml (required)")
-	_ = cmd.MarkFlagRequired("config") // fails only for a flag that does not exist
-	_ = cmd.MarkFlagFilename("config", "yaml", "yml")
-}
-
-// serve runs the listeners until ctx ends. public is an open listener, or nil for the configured address.
-func (n *node) serve(ctx context.Context, public net.Listener) error {
-	for _, f := range n.cfg.Apply {
-		if err := n.applyAtStart(ctx, f); err != nil {
-			return fmt.Errorf("apply %s: %w", f, err)
-		}
-	}
-	srv, err := n.server()
+// serve runs the listeners until ctx ends. public is an open listener, or nil for the configured address. ready is
+// called when everything is in place; its error ends the matter.
+func (n *node) serve(ctx context.Context, public net.Listener, ready func() error) error {
+	doors, err := n.open(ctx, public)
 	if err != nil {
 		return err
+	}
+	defer doors.close()
+	// Only now: a process that cannot listen has changed nothing.
+	for _, f := range n.cfg.Apply {
+		if err := n.applyAtStart(ctx, f); err != nil {
+			return err
+		}
+	}
+	if err := ready(); err != nil {
+		return err
+	}
+	n.log.LogAttrs(ctx, slog.LevelInfo, "serving", append([]slog.Attr{
+		slog.String("version", version()), slog.String("base_url", n.cfg.BaseURL)}, doors.attrs()...)...)
+	background, stop := context.WithCancel(ctx)
+	defer stop()
+	maintained := make(chan struct{})
+	go func() {
+		defer close(maintained)
+		n.maintain(background)
+	}()
+	err = doors.serve(ctx, n.log, drainTime)
+	stop()
+	<-maintained // it uses the store, which the caller closes next
+	n.log.LogAttrs(context.WithoutCancel(ctx), slog.LevelInfo, "stopped")
+	return err
+}
+
+// open opens the listeners and puts a server behind each.
+func (n *node) open(ctx context.Context, public net.Listener) (_ *doors, err error) {
+	srv, err := n.server()
+	if err != nil {
+		return nil, err
 	}
 	handler, err := srv.Handler()
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if public, err = n.listen(ctx, public); err != nil {
-		return err
+	ds := &doors{}
+	defer func() {
+		if err != nil {
+			ds.close()
+		}
+	}()
+	if public == nil {
+		if public, err = listen(ctx, "listen", n.cfg.Listen); err != nil {
+			return nil, err
+		}
 	}
-	var draining atomic.Bool
-	ready := func(ctx context.Context) error {
+	ds.add("listen", server.HTTP(handler, n.log), public)
+	if n.cfg.TLS != nil {
+		if err := ds.encrypt(n.cfg.TLS, n.now, n.log); err != nil {
+			return nil, err
+		}
+	}
+	n.openControl(ctx, ds)
+	if n.cfg.OperationsListen != "" {
+		l, err := listen(ctx, "operations_listen", n.cfg.OperationsListen)
+		if err != nil {
+			return nil, err
+		}
+		ds.addLast("operations_listen", server.HTTP(srv.Operations(n.ready(&ds.draining)), n.log), l)
+	}
+	return ds, nil
+}
+
+// ready is what /readyz answers: that the store can be read, and that the process is not about to end.
+func (n *node) ready(draining *atomic.Bool) server.Ready {
+	return func(ctx context.Context) error {
 		if draining.Load() {
 			return errors.New("stopping")
 		}
 		_, _, err := n.directory.Pools(ctx, "", 1)
 		return err
 	}
-	servers := map[*http.Server]net.Listener{server.HTTP(handler, n.log): public}
-	if n.cfg.OperationsListen != "" {
-		l, err := listen(ctx, n.cfg.OperationsListen)
-		if err != nil {
-			return errors.Join(err, public.Close())
-		}
-		servers[server.HTTP(srv.Operations(ready), n.log)] = l
-	}
-	if l, err := control.Listen(n.socket()); err != nil {
-		// Serving goes on: only apply and backup while serving need it.
-		n.log.LogAttrs(ctx, slog.LevelWarn, "no control socket", slog.String("error", err.Error()))
-	} else {
-		servers[server.HTTP(n.control().Handler(), n.log)] = l
-	}
-	n.log.LogAttrs(ctx, slog.LevelInfo, "serving", slog.String("version", version()),
-		slog.String("base_url", n.cfg.BaseURL), slog.String("listen", public.Addr().String()))
-	err = runServers(ctx, servers, &draining, n.maintain)
-	n.log.LogAttrs(context.WithoutCancel(ctx), slog.LevelInfo, "stopped")
-	return err
 }
 
-// runServers serves until ctx ends or a listener breaks, then lets requests under way finish.
-func runServers(ctx context.Context, servers map[*http.Server]net.Listener, draining *atomic.Bool, background func(context.Context)) error {
-	g, ctx := errgroup.WithContext(ctx)
-	for s, l := range servers {
-		g.Go(func() error {
-			if err := s.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-				return err
-			}
-			return nil
-		})
-		g.Go(func() error {
-			<-ctx.Done()
-			draining.Store(true)
-			stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
-			defer cancel()
-			return s.Shutdown(stop)
-		})
-	}
-	g.Go(func() error { background(ctx); return nil })
-	return g.Wait()
-}
-
-func (n *node) listen(ctx context.Context, public net.Listener) (net.Listener, error) {
-	if public == nil {
-		var err error
-		if public, err = listen(ctx, n.cfg.Listen); err != nil {
-			return nil, err
-		}
-	}
-	if n.cfg.TLS == nil {
-		return public, nil
-	}
-	tc, err := n.cfg.TLS.ServerConfig(n.now, n.log)
-	if err != nil {
-		return nil, errors.Join(err, public.Close())
-	}
-	tc.NextProtos = []string{"h2", "http/1.1"}
-	return tls.NewListener(public, tc), nil
-}
-
-func listen(ctx context.Context, address string) (net.Listener, error) {
+// listen opens an address; setting is its name in weir.yaml.
+func listen(ctx context.Context, setting, address string) (net.Listener, error) {
 	var lc net.ListenConfig
-	return lc.Listen(ctx, "tcp", address)
+	l, err := lc.Listen(ctx, "tcp", address)
+	if err == nil {
+		return l, nil
+	}
+	why := err.Error()
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		why = "another process listens there: stop it, or give another address."
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		why = "this machine does not have that address."
+	case errors.Is(err, syscall.EACCES):
+		why = "this user may not listen there; ports under 1024 take a privilege: give a higher one, with a proxy or a port redirection in front."
+	}
+	return nil, fault.New(fault.Config, setting+": "+address+": "+why, err)
 }
 
 // maintain does what is due from time to time until ctx ends.

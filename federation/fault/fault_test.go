@@ -76,7 +76,7 @@ func TestNamesOfCodes(t *testing.T) {
 		"throttled", "unavailable", "upstream", "upstream_timeout", "login_required", "config", "code(14)",
 	}
 	for c, name := range want {
-		if got := fault.Code(c).String(); got != name { //nolint:gosec // small
+		if got := fault.Code(c).String(); got != name {
 			t.Errorf("code %d is %q, want %q", c, got, name)
 		}
 	}

@@ -99,6 +99,19 @@ func TestOldKeysOpenAndTheNewOneSeals(t *testing.T) {
 
 // The golden file was sealed by the first release. It must open for ever.
 func TestSealFormatStays(t *testing.T) {
+	r, sealed := golden(t)
+	if got, err := r.Open(sealed, goldenContext); err != nil || string(got) != goldenText {
+		t.Errorf("got %q, %v", got, err)
+	}
+}
+
+const (
+	goldenContext = "store\x00kind\x00key"
+	goldenText    = `{"v":1,"d":{}}`
+)
+
+func golden(t testing.TB) (*secret.Ring, []byte) {
+	t.Helper()
 	text, err := os.ReadFile("testdata/seal-1.hex")
 	if err != nil {
 		t.Fatal(err)
@@ -107,10 +120,7 @@ func TestSealFormatStays(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	key := base64.StdEncoding.EncodeToString([]byte("0123456789abcdef0123456789ABCDEF"))
-	if got, err := ring(t, key).Open(sealed, "store\x00kind\x00key"); err != nil || string(got) != `{"v":1,"d":{}}` {
-		t.Errorf("got %q, %v", got, err)
-	}
+	return ring(t, base64.StdEncoding.EncodeToString([]byte("0123456789abcdef0123456789ABCDEF"))), sealed
 }
 
 func TestParseRing(t *testing.T) {
@@ -181,16 +191,15 @@ func TestARingShowsNoKeys(t *testing.T) {
 }
 
 func FuzzOpen(f *testing.F) {
-	key := base64.StdEncoding.EncodeToString([]byte("0123456789abcdef0123456789ABCDEF"))
-	r := ring(f, key)
-	sealed := r.Seal([]byte("text"), "c")
-	f.Add(sealed, "c")
-	f.Add(sealed[:20], "c")
+	r, sealed := golden(f)
+	f.Add(sealed, goldenContext)
+	f.Add(sealed, "")
+	f.Add(sealed[:20], goldenContext)
 	f.Add([]byte{}, "")
 	f.Fuzz(func(t *testing.T, data []byte, context string) {
 		got, err := r.Open(data, context)
-		if bytes.Equal(data, sealed) && context == "c" {
-			if err != nil || string(got) != "text" {
+		if bytes.Equal(data, sealed) && context == goldenContext {
+			if err != nil || string(got) != goldenText {
 				t.Fatalf("%q, %v", got, err)
 			}
 			return

@@ -117,8 +117,10 @@ func TestNoVerbPrintsASecret(t *testing.T) {
 		}
 		leaks(t, name+" under Sprint", fmt.Sprint(v))
 		leaks(t, name+" under Sprintln", fmt.Sprintln(v))
-		misused := "%w %v %!d %[9]v %*d" // a variable, because vet knows better than to write this
-		leaks(t, name+" as an error's operand", fmt.Errorf(misused, v, v, v).Error())
+		for _, misused := range []string{"%w", "%!d", "%[9]v", "%*d", "%d %d"} {
+			leaks(t, name+" under "+misused, fmt.Errorf(misused, v).Error())
+			leaks(t, name+" under "+misused, fmt.Sprintf(misused, v))
+		}
 	}
 }
 

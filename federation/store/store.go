@@ -12,6 +12,8 @@ import (
 	"errors"
 	"strings"
 	"time"
+
+	"github.com/weir-id/weir/federation/fault"
 )
 
 // The errors of an Engine. They are matched with errors.Is; an engine wraps them
@@ -25,8 +27,9 @@ var (
 	ErrTaken = errors.New("unique value taken")
 	// ErrInvalid: the document or the call breaks a rule written on Doc or Engine.
 	ErrInvalid = errors.New("invalid document")
-	// ErrUnavailable: the engine cannot serve right now (full disk, no connection, closed).
-	ErrUnavailable = errors.New("store unavailable")
+	// ErrUnavailable: the engine cannot serve right now (full disk, no connection, closed). It is a fault, so that
+	// whoever passes it on need not say again that the caller may come back later.
+	ErrUnavailable error = fault.New(fault.Unavailable, "The store cannot be reached right now. Try again.", nil)
 )
 
 // Limits of a document, the same for every engine.

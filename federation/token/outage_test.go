@@ -58,7 +58,7 @@ func TestOutageIsNoRefusal(t *testing.T) {
 		"EndUpstream": func() error { _, err := w.grants.EndUpstream(t.Context(), g.PoolID, "Corp", "upstream-1"); return err },
 	} {
 		err := call()
-		if !errors.Is(err, store.ErrUnavailable) || errors.Is(err, token.ErrInvalidGrant) || fault.CodeOf(err) != fault.Internal {
+		if !errors.Is(err, store.ErrUnavailable) || errors.Is(err, token.ErrInvalidGrant) || fault.CodeOf(err) != fault.Unavailable {
 			t.Errorf("%s: got %v, want store.ErrUnavailable and no refusal", name, err)
 		}
 	}

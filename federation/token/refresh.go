@@ -18,6 +18,8 @@ type Refresh struct {
 	// Admit may refuse the grant before anything is written, so that a request that is refused for another
 	// reason does not cost the token. Its error is returned under the operation's name. Nil admits.
 	Admit func(Grant) error
+	// Look asks only whether the token would be accepted: nothing is written, nothing replaced, nothing revoked.
+	Look bool
 }
 
 // Refresh exchanges a refresh token for the grant and, with rotation, the token's successor; newRefresh is empty if the
@@ -56,7 +58,9 @@ func (g *Grants) Refresh(ctx context.Context, refresh string, in Refresh) (out G
 			}
 		}
 		switch {
-		case current && !in.Rotate:
+		case in.Look && !current && !before:
+			return ErrRefreshReused
+		case in.Look, current && !in.Rotate:
 			return store.ErrUnchanged
 		case current:
 			salt := newSalt()

@@ -2,20 +2,19 @@
 // socket beside the store's file, which only its owner may open. An embedded store has one process, so `weir apply`
 // and `weir backup` ask the one that has it.
 //
-// It carries file paths and the environment variables that a pool file names, never what is in the store.
+// It carries file paths and the environment variables that a pool file names, never what is in the store. It owns the
+// socket and the form of questions and answers, not what is done about them.
 package control
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
-	"net"
+	"log/slog"
+	"mime"
 	"net/http"
-	"os"
-	"syscall"
+	"strings"
 	"time"
 )
 
@@ -31,7 +30,8 @@ type Backup struct {
 	Path string `json:"path"` // absolute; must not exist
 }
 
-// Handlers are what a serving process does when asked. They write for a person to read.
+// Handlers are what a serving process does when asked. They write for a person to read, and the text of their errors is shown
+// to that person as it is.
 type Handlers struct {
 	Apply  func(ctx context.Context, a Apply, out io.Writer) error
 	Backup func(ctx context.Context, b Backup, out io.Writer) error
@@ -40,44 +40,37 @@ type Handlers struct {
 // maxRequest bounds a request: paths and a few variables.
 const maxRequest = 1 << 20
 
-// Listen opens the socket with mode 0600. A socket that a killed process left behind is replaced: whoever
-// calls holds the store's lock, so nobody listens there.
-func Listen(path string) (net.Listener, error) {
-	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return nil, fmt.Errorf("remove an old control socket: %w", err)
-	}
-	old := syscall.Umask(0o177) // before any other goroutine creates files: see cmd/weir
-	defer syscall.Umask(old)
-	l, err := net.Listen("unix", path) //nolint:noctx // opening a socket file does not wait
-	if err != nil {
-		return nil, fmt.Errorf("open the control socket: %w", err)
-	}
-	return l, nil
-}
-
-// Handler serves the socket.
-func (h Handlers) Handler() http.Handler {
-	mux := http.NewServeMux()
-	mux.HandleFunc("POST /apply", serve(h.Apply))
-	mux.HandleFunc("POST /backup", serve(h.Backup))
-	return mux
-}
-
 // reply is one answer: what a person reads, and the error's text where it failed.
 type reply struct {
 	Output string `json:"output"`
 	Error  string `json:"error,omitempty"`
 }
 
+// Server serves the socket. Questions have to come quickly; answers may take as long as a backup of a large store does.
+func (h Handlers) Server(log *slog.Logger) *http.Server {
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST /apply", serve(h.Apply))
+	mux.HandleFunc("POST /backup", serve(h.Backup))
+	return &http.Server{
+		Handler: mux, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, MaxHeaderBytes: 16 << 10,
+		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+	}
+}
+
 func serve[T any](do func(context.Context, T, io.Writer) error) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		var in T
-		if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxRequest)).Decode(&in); err != nil {
-			http.Error(w, "malformed request", http.StatusBadRequest)
+		// A copy of a large store takes longer than a server's usual limit on an answer.
+		if err := http.NewResponseController(w).SetWriteDeadline(time.Time{}); err != nil {
+			http.Error(w, "no way to wait", http.StatusInternalServerError)
 			return
 		}
-		var out bytes.Buffer
-		rep := reply{}
+		var in T
+		if status, err := read(http.MaxBytesReader(w, r.Body, maxRequest), r.Header.Get("Content-Type"), &in); err != nil {
+			http.Error(w, err.Error(), status)
+			return
+		}
+		var out strings.Builder
+		var rep reply
 		if err := do(r.Context(), in, &out); err != nil {
 			rep.Error = err.Error()
 		}
@@ -87,45 +80,18 @@ func serve[T any](do func(context.Context, T, io.Writer) error) http.HandlerFunc
 	}
 }
 
-// ErrNotServing: no process listens on the socket.
-var ErrNotServing = errors.New("no serving process listens there")
-
-// Call asks the process behind the socket. op is apply or backup. The process's
-// own output is written to out. Errors: ErrNotServing, and the text of what failed there.
-func Call(ctx context.Context, socket, op string, in any, out io.Writer) error {
-	body, err := json.Marshal(in)
-	if err != nil {
-		return err
+// read takes exactly one JSON value without unknown fields: what this release does not understand, it must not do by half.
+func read(body io.Reader, contentType string, in any) (status int, err error) {
+	if mt, _, err := mime.ParseMediaType(contentType); err != nil || mt != "application/json" {
+		return http.StatusUnsupportedMediaType, errors.New("want application/json")
 	}
-	client := http.Client{Timeout: 10 * time.Minute, Transport: &http.Transport{
-		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			var d net.Dialer
-			return d.DialContext(ctx, "unix", socket)
-		},
-	}}
-	defer client.CloseIdleConnections()
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://weir/"+op, bytes.NewReader(body))
-	if err != nil {
-		return err
+	dec := json.NewDecoder(body)
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(in); err != nil {
+		return http.StatusBadRequest, errors.New("malformed request")
 	}
-	req.Header.Set("Content-Type", "application/json")
-	res, err := client.Do(req)
-	if err != nil {
-		if errors.Is(err, os.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) {
-			return fmt.Errorf("%w: %w", ErrNotServing, err)
-		}
-		return err
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return http.StatusBadRequest, errors.New("more than one value")
 	}
-	defer res.Body.Close() //nolint:errcheck // read to the end below
-	var rep reply
-	if err := json.NewDecoder(res.Body).Decode(&rep); err != nil || res.StatusCode != http.StatusOK {
-		return fmt.Errorf("the serving process answered with status %d", res.StatusCode)
-	}
-	if _, err := io.WriteString(out, rep.Output); err != nil {
-		return err
-	}
-	if rep.Error != "" {
-		return errors.New(rep.Error)
-	}
-	return nil
+	return 0, nil
 }

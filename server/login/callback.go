@@ -2,6 +2,7 @@ package login
 
 import (
 	"errors"
+	"io"
 	"net/http"
 	"net/url"
 	"strings"
@@ -39,10 +40,10 @@ func (s *Service) Callback(c echo.Context) error {
 	if sealed == "" && r.Method == http.MethodPost && !s.Site.Secure() && r.URL.Query().Get(reposted) == "" {
 		return s.repost(c, params)
 	}
-	a, err := s.OAuth.Broker.Open(id, sealed)
+	a, err := s.OAuth.Broker.Open(r.Context(), id, sealed)
 	s.Site.DropAttempt(c, id) // one answer per attempt, good or bad
 	if err != nil {
-		return s.failed(c, federation.Attempt{ID: id}, err)
+		return s.failed(c, federation.Attempt{ID: web.Clip(id)}, err)
 	}
 	if u, err := url.Parse(a.CallbackURL); err != nil || u.Path != r.URL.Path {
 		return s.failed(c, a, fault.New(fault.Expired, "This sign-in is no longer valid. Go back to the application and start again.", errElsewhere))
@@ -70,9 +71,6 @@ func (s *Service) failed(c echo.Context, a federation.Attempt, err error) error 
 // repost answers a cross-site POST whose Lax cookie the browser held back (plain http only) with a
 // page of ours that posts the same form once more, now from the same site.
 func (s *Service) repost(c echo.Context, params url.Values) error {
-	begin(c, page.KindPost, http.StatusOK)
-	return s.Renderer.Post(c.Response(), page.Post{
-		Action: c.Request().URL.Path + "?" + reposted + "=1",
-		Params: page.Params(params),
-	})
+	v := page.Post{Action: c.Request().URL.Path + "?" + reposted + "=1", Params: page.Params(params)}
+	return write(c, page.KindPost, http.StatusOK, func(w io.Writer) error { return s.Renderer.Post(w, v) })
 }

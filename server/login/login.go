@@ -3,6 +3,8 @@
 package login
 
 import (
+	"bytes"
+	"io"
 	"net/http"
 	"net/url"
 	"slices"
@@ -11,6 +13,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/weir-id/weir/federation/fault"
+	"github.com/weir-id/weir/federation/pool"
 	"github.com/weir-id/weir/server/login/page"
 	"github.com/weir-id/weir/server/oauth"
 	"github.com/weir-id/weir/server/web"
@@ -25,24 +28,22 @@ func (p Pages) Post(c echo.Context, action string, fields [][2]string) error {
 	for _, f := range fields {
 		v.Params = append(v.Params, page.Param{Name: f[0], Value: f[1]})
 	}
-	begin(c, page.KindPost, http.StatusOK)
-	return p.Renderer.Post(c.Response(), v)
+	return write(c, page.KindPost, http.StatusOK, func(w io.Writer) error { return p.Renderer.Post(w, v) })
 }
 
 // SignedOut says that the person is signed out.
 func (p Pages) SignedOut(c echo.Context) error {
-	begin(c, page.KindSignedOut, http.StatusOK)
-	return p.Renderer.SignedOut(c.Response(), page.SignedOut{})
+	return write(c, page.KindSignedOut, http.StatusOK, func(w io.Writer) error { return p.Renderer.SignedOut(w, page.SignedOut{}) })
 }
 
 // Error shows a fault: its public sentence and the reference that leads to the log.
 func (p Pages) Error(c echo.Context, status int, err error) error {
-	begin(c, page.KindError, status)
-	return p.Renderer.Error(c.Response(), page.Error{
+	v := page.Error{
 		Problem:   problemOf(err),
 		Sentence:  fault.PublicOf(err),
 		Reference: web.RequestID(c.Request().Context()),
-	})
+	}
+	return write(c, page.KindError, status, func(w io.Writer) error { return p.Renderer.Error(w, v) })
 }
 
 func problemOf(err error) page.Problem {
@@ -62,9 +63,16 @@ func problemOf(err error) page.Problem {
 	}
 }
 
-func begin(c echo.Context, k page.Kind, status int) {
+// write sends a page, or nothing where it cannot be rendered, so that an error can still be answered.
+func write(c echo.Context, k page.Kind, status int, render func(io.Writer) error) error {
+	var b bytes.Buffer
+	if err := render(&b); err != nil {
+		return err
+	}
 	page.SetHeaders(c.Response().Header(), k)
 	c.Response().WriteHeader(status)
+	_, err := c.Response().Write(b.Bytes())
+	return err
 }
 
 // Service serves the sign-in page and the callbacks.
@@ -77,20 +85,18 @@ type Service struct {
 // Login serves GET /login: one button per provider of the client and a field that finds the
 // provider by the domain of an e-mail address. It takes the parameters of /oauth2/authorize and leads back there, so that it holds no state.
 func (s *Service) Login(c echo.Context) error {
-	origin, err := s.Site.Origin(c)
-	if err != nil {
-		if answered, err := s.Site.AtBase(c, err); answered || err != nil {
-			return err
-		}
+	origin, answered, err := s.Site.BrowserOrigin(c)
+	if answered || err != nil {
+		return err
 	}
-	params, repeated := web.Params(c)
+	params, flaw := web.Params(c)
 	if params == nil {
-		return repeated
+		return flaw
 	}
 	email := strings.TrimSpace(params.Get(page.EmailParam))
 	params.Del(page.EmailParam)
 	ctx := c.Request().Context()
-	a, err := s.OAuth.Parse(ctx, origin.PoolID, params, repeated)
+	a, err := s.OAuth.Parse(ctx, origin.PoolID, params, flaw)
 	if err != nil {
 		return err
 	}
@@ -109,7 +115,7 @@ func (s *Service) Login(c echo.Context) error {
 		}
 	}
 	for _, name := range a.Client.Providers {
-		if name != "COGNITO" { // local accounts bring their own form
+		if name != pool.LocalProvider { // local accounts bring their own form
 			view.Providers = append(view.Providers, page.Provider{Name: name, URL: authorizeURL(params, name)})
 		}
 	}
@@ -125,8 +131,7 @@ func (s *Service) Login(c echo.Context) error {
 	if email != "" {
 		status = http.StatusUnprocessableEntity
 	}
-	begin(c, page.KindChooser, status)
-	return s.Renderer.Chooser(c.Response(), view)
+	return write(c, page.KindChooser, status, func(w io.Writer) error { return s.Renderer.Chooser(w, view) })
 }
 
 // anyIdentifier reports whether an e-mail address could lead to any provider of the client: otherwise the field would be a trap.

@@ -1,15 +1,16 @@
 package oauth
 
 import (
-	"context"
 	"errors"
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 
 	"github.com/labstack/echo/v4"
 
 	"github.com/weir-id/weir/federation"
+	"github.com/weir-id/weir/federation/audit"
 	"github.com/weir-id/weir/federation/fault"
 	"github.com/weir-id/weir/federation/token"
 	"github.com/weir-id/weir/server/web"
@@ -18,50 +19,49 @@ import (
 // Authorize serves GET and POST /oauth2/authorize (RFC 6749 section 4.1.1, OpenID Connect Core section 3.1.2).
 func (s *Service) Authorize(c echo.Context) error {
 	ctx := c.Request().Context()
-	origin, err := s.Site.Origin(c)
-	if err != nil {
-		if answered, err := s.Site.AtBase(c, err); answered || err != nil {
-			return err
-		}
+	origin, answered, err := s.Site.BrowserOrigin(c)
+	if answered || err != nil {
+		return err
 	}
-	params, repeated := web.Params(c)
+	params, flaw := web.Params(c)
 	if params == nil {
-		return repeated
+		return flaw
 	}
-	a, err := s.Parse(ctx, origin.PoolID, params, repeated)
+	a, err := s.Parse(ctx, origin.PoolID, params, flaw)
 	if err != nil {
 		return err
 	}
-	refuse := func(code string, err error) error {
-		return &web.RedirectError{Request: a.Request, Issuer: s.Issuer.URL(a.Pool.ID), Code: code, Err: err}
-	}
 	if sealed := s.Site.Session(c, a.Pool.ID); sealed != "" {
-		login, err := s.Broker.Continue(ctx, a.Client, a.Request, s.acceptable(ctx, a), sealed)
+		login, err := s.Broker.Continue(ctx, a.Client, a.Request, a.acceptable, sealed)
 		if err == nil {
 			return s.Deliver(c, login, a.Pool.ID)
 		}
 		if !errors.Is(err, federation.ErrNoSession) {
-			return refuse("", err)
+			return s.refusal(a, "", err)
 		}
 	}
 	if slices.Contains(a.Request.Prompt, "none") {
-		return refuse("login_required", fault.New(fault.LoginRequired, "Nobody is signed in, and the request forbids to ask.", nil))
+		return s.refusal(a, "login_required", fault.New(fault.LoginRequired, "Nobody is signed in, and the request forbids to ask.", nil))
 	}
 	if a.Wanted == nil {
 		// RawQuery of a POST is not the request, so the page gets the parameters anew.
 		return redirect(c, origin.URL+"/login?"+params.Encode())
 	}
-	return s.start(c, a, origin, refuse)
+	return s.start(c, a, origin)
 }
 
-func (s *Service) start(c echo.Context, a Authorization, origin web.Origin, refuse func(string, error) error) error {
+// start sends the browser to the provider, with the attempt in a cookie.
+func (s *Service) start(c echo.Context, a Authorization, origin web.Origin) error {
 	callback := origin.URL + "/oauth2/idpresponse"
 	if a.Wanted.Type == "SAML" {
 		callback = origin.URL + "/saml2/idpresponse"
 	}
-	st, err := s.Broker.Begin(c.Request().Context(), a.Pool, *a.Wanted, a.Request, callback)
+	ctx := c.Request().Context()
+	st, err := s.Broker.Begin(ctx, a.Pool, *a.Wanted, a.Request, callback)
 	if err != nil {
-		return refuse("", err)
+		s.Audit.Record(ctx, audit.LoginFailed{Pool: a.Pool.ID, Client: a.Client.ID, Provider: a.Wanted.Name,
+			Code: fault.CodeOf(err).String(), Reason: err.Error(), Reference: web.RequestID(ctx)})
+		return s.refusal(a, "", err)
 	}
 	s.Site.SetAttempt(c, st.Attempt, st.Sealed)
 	if st.Challenge.Form != nil {
@@ -89,25 +89,27 @@ func (s *Service) Answer(c echo.Context, r federation.Request, fields [][2]strin
 	if r.ResponseMode == "form_post" {
 		return s.Pages.Post(c, r.RedirectURI, fields)
 	}
-	to, err := url.Parse(r.RedirectURI)
-	if err != nil {
-		return err
-	}
 	q := url.Values{}
 	for _, f := range fields {
 		q.Set(f[0], f[1])
 	}
-	// The registered query is kept byte for byte (RFC 6749 section 3.1.2).
-	if to.RawQuery != "" {
-		to.RawQuery += "&"
+	return redirect(c, withQuery(r.RedirectURI, q))
+}
+
+// withQuery adds parameters to a registered URI, which has no fragment. The URI itself, its query included, is kept
+// byte for byte (RFC 6749 section 3.1.2).
+func withQuery(uri string, q url.Values) string {
+	switch {
+	case !strings.Contains(uri, "?"):
+		uri += "?"
+	case !strings.HasSuffix(uri, "?") && !strings.HasSuffix(uri, "&"):
+		uri += "&"
 	}
-	to.RawQuery += q.Encode()
-	return redirect(c, to.String())
+	return uri + q.Encode()
 }
 
 // redirect: 302 after a GET, as applications expect; 303 after a POST, so that the form is not sent on.
 func redirect(c echo.Context, to string) error {
-	c.Response().Header().Set(echo.HeaderCacheControl, "no-store")
 	if c.Request().Method == http.MethodPost {
 		return c.Redirect(http.StatusSeeOther, to)
 	}
@@ -123,18 +125,11 @@ func sorted(v url.Values) [][2]string {
 	return out
 }
 
-// acceptable says which session would do: one of the provider that the application named, and of
-// the person that id_token_hint names (OpenID Connect Core section 3.1.2.1). A
-// hint that we did not issue for this pool names nobody.
-func (s *Service) acceptable(ctx context.Context, a Authorization) func(token.Grant) bool {
-	return func(g token.Grant) bool {
-		if a.Explicit && a.Wanted != nil && a.Wanted.Name != g.Provider {
-			return false
-		}
-		if a.hint == "" {
-			return true
-		}
-		hint, err := s.Issuer.VerifyIDHint(ctx, a.hint)
-		return err == nil && hint.PoolID == a.Pool.ID && hint.Sub == g.Sub
+// acceptable says whether a session would do: it is of the provider that the application named, and of
+// the person that id_token_hint names. A hint that names nobody of this pool makes the person sign in.
+func (a Authorization) acceptable(g token.Grant) bool {
+	if a.Explicit && a.Wanted != nil && a.Wanted.Name != g.Provider {
+		return false
 	}
+	return !a.hinted || a.Request.Subject == g.Sub
 }

@@ -26,32 +26,34 @@ const wrongClient = "The client is not known, or its secret is wrong."
 
 // authenticate finds the client of a request to the token, revocation and introspection endpoints:
 // client_secret_basic or client_secret_post for a client with a secret, client_id alone for one
-// without (RFC 6749 section 2.3.1). Using both ways at once is refused.
+// without (RFC 6749 section 2.3.1). Using both ways at once is refused. With an error the client has
+// nothing but the ID that was tried, clipped, for the audit stream.
 func (s *Service) authenticate(c echo.Context, form url.Values) (pool.Client, error) {
 	id, given, basic, err := credentials(c.Request(), form)
+	tried := pool.Client{ID: web.Clip(id)}
 	if err != nil {
-		return pool.Client{}, err
+		return tried, err
 	}
 	refuse := func(cause error) (pool.Client, error) {
 		e := &web.OAuthError{Code: "invalid_client", Err: fault.New(fault.Unauthenticated, wrongClient, cause)}
 		if basic { // RFC 6749 section 5.2
 			e.Status, e.Challenge = http.StatusUnauthorized, "Basic"
 		}
-		return pool.Client{}, e
+		return tried, e
 	}
 	if id == "" {
 		return refuse(fmt.Errorf("no client_id: %w", ErrClientUnknown))
 	}
 	origin, err := s.Site.Origin(c)
 	if err != nil && !errors.Is(err, web.ErrUnknownHost) {
-		return pool.Client{}, err
+		return tried, err
 	}
 	client, _, err := s.client(c.Request().Context(), origin.PoolID, id)
 	switch {
 	case fault.CodeOf(err) == fault.Invalid:
 		return refuse(fmt.Errorf("%w: %w", ErrClientUnknown, err))
 	case err != nil:
-		return pool.Client{}, err
+		return tried, err
 	case client.Secret.IsZero() && given == "":
 		return client, nil
 	case !client.Secret.Equal(given):
@@ -94,4 +96,14 @@ func credentials(r *http.Request, form url.Values) (id, given string, basic bool
 			Err: fault.New(fault.Invalid, "Use one way of client authentication only.", ErrClientMethods)}
 	}
 	return id, given, true, nil
+}
+
+// unauthorized gives a refused client the status 401 however it tried (RFC 7009 section 2.2.1, RFC 7662 section 2.3); the
+// token endpoint has it for HTTP Basic only, as RFC 6749 section 5.2 and the original do.
+func unauthorized(err error) error {
+	var e *web.OAuthError
+	if errors.As(err, &e) && e.Code == "invalid_client" {
+		e.Status, e.Challenge = http.StatusUnauthorized, "Basic"
+	}
+	return err
 }

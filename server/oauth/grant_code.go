@@ -1,6 +1,7 @@
 package oauth
 
 import (
+	"cmp"
 	"context"
 	"net/url"
 
@@ -15,7 +16,8 @@ func (s *Service) grantCode(ctx context.Context, c pool.Client, form url.Values)
 	}
 	// The code is spent before anything else, because two racers must not both get tokens; the refresh token is part of the same write.
 	g, refresh, err := s.Grants.Spend(ctx, form.Get("code"), token.Spend{
-		ClientID: c.ID, RedirectURI: form.Get("redirect_uri"), Verifier: form.Get("code_verifier"),
+		// Left out here, as in the authorization request, it is the default one.
+		ClientID: c.ID, RedirectURI: cmp.Or(form.Get("redirect_uri"), c.DefaultRedirectURI), Verifier: form.Get("code_verifier"),
 		RefreshValidity: c.RefreshTokenValidity,
 	})
 	if err != nil {

@@ -17,11 +17,9 @@ import (
 // or redirect_uri with response_type, which leads on to a new sign-in. Targets match registered ones exactly.
 func (s *Service) Logout(c echo.Context) error {
 	ctx := c.Request().Context()
-	origin, err := s.Site.Origin(c)
-	if err != nil {
-		if answered, err := s.Site.AtBase(c, err); answered || err != nil {
-			return err
-		}
+	origin, answered, err := s.Site.BrowserOrigin(c)
+	if answered || err != nil {
+		return err
 	}
 	v, err := web.Params(c)
 	if err != nil {
@@ -77,7 +75,10 @@ func logoutTarget(client pool.Client, v url.Values, origin string) (string, erro
 		if !slices.Contains(client.LogoutURLs, v.Get("post_logout_redirect_uri")) {
 			return "", invalid("The application's post_logout_redirect_uri is not registered for it.")
 		}
-		return withState(v.Get("post_logout_redirect_uri"), v.Get("state"))
+		if v.Get("state") == "" {
+			return v.Get("post_logout_redirect_uri"), nil
+		}
+		return withQuery(v.Get("post_logout_redirect_uri"), url.Values{"state": {v.Get("state")}}), nil
 	case v.Get("redirect_uri") != "":
 		if _, err := redirectURI(client, v.Get("redirect_uri")); err != nil {
 			return "", err
@@ -85,19 +86,4 @@ func logoutTarget(client pool.Client, v url.Values, origin string) (string, erro
 		return origin + "/login?" + v.Encode(), nil
 	}
 	return "", nil
-}
-
-func withState(target, state string) (string, error) {
-	if state == "" {
-		return target, nil
-	}
-	u, err := url.Parse(target)
-	if err != nil {
-		return "", err
-	}
-	if u.RawQuery != "" {
-		u.RawQuery += "&"
-	}
-	u.RawQuery += url.Values{"state": {state}}.Encode()
-	return u.String(), nil
 }

@@ -7,8 +7,6 @@
 package oauth
 
 import (
-	"time"
-
 	"github.com/labstack/echo/v4"
 
 	"github.com/weir-id/weir/federation"
@@ -27,7 +25,6 @@ type Service struct {
 	Issuer    *token.Issuer
 	Keys      *token.Keys
 	Audit     audit.Recorder
-	Now       func() time.Time
 	// Pages answer a browser where a redirect will not do. Implemented by server/login.
 	Pages Pages
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,6 +12,7 @@ import (
 	"github.com/weir-id/weir/federation"
 	"github.com/weir-id/weir/federation/fault"
 	"github.com/weir-id/weir/federation/pool"
+	"github.com/weir-id/weir/federation/token"
 	"github.com/weir-id/weir/server/web"
 )
 
@@ -27,20 +27,17 @@ type Authorization struct {
 	// Explicit: the application named the provider, so a session of another one will not do.
 	Explicit bool
 
-	hint string // id_token_hint
+	hinted bool // there was an id_token_hint
 }
 
-// codeChallenge is BASE64URL(SHA-256(verifier)) (RFC 7636 section 4.2).
-var codeChallenge = regexp.MustCompile(`^[A-Za-z0-9_-]{43}$`)
-
-// Parse checks an authorization request. Until client and redirect URI are
-// known to belong together, errors are plain faults, which become a page; after it they are
-// *web.RedirectError, which go to the application (RFC 6749 section 4.1.2.1).
-func (s *Service) Parse(ctx context.Context, hostPool string, v url.Values, repeated error) (Authorization, error) {
+// Parse checks an authorization request of which web.Params returned v and flaw. hostPool is the pool of the request's
+// host, "" on the base host. Until client and redirect URI are known to belong together, errors are plain
+// faults, which become a page; after it they are *web.RedirectError, which go to the application (RFC 6749 section 4.1.2.1).
+func (s *Service) Parse(ctx context.Context, hostPool string, v url.Values, flaw error) (Authorization, error) {
 	var a Authorization
 	var err error
 	if len(v["client_id"]) > 1 || len(v["redirect_uri"]) > 1 {
-		return a, repeated
+		return a, flaw
 	}
 	if a.Client, a.Pool, err = s.client(ctx, hostPool, v.Get("client_id")); err != nil {
 		return a, err
@@ -49,18 +46,15 @@ func (s *Service) Parse(ctx context.Context, hostPool string, v url.Values, repe
 		return a, err
 	}
 	a.Request.ClientID = a.Client.ID
-	refuse := func(code string, err error) (Authorization, error) {
-		return a, &web.RedirectError{Request: a.Request, Issuer: s.Issuer.URL(a.Pool.ID), Code: code, Err: err}
-	}
+	refuse := func(code string, err error) (Authorization, error) { return a, s.refusal(a, code, err) }
 	if len(v["state"]) == 1 {
 		a.Request.State = v.Get("state")
 	}
-	if a.Request.ResponseMode = v.Get("response_mode"); a.Request.ResponseMode != "" && !slices.Contains(responseModes, a.Request.ResponseMode) {
-		a.Request.ResponseMode = ""
-		return refuse("invalid_request", invalid("response_mode must be query or form_post."))
+	if a.Request.ResponseMode, err = responseMode(v.Get("response_mode"), a.Request.RedirectURI); err != nil {
+		return refuse("invalid_request", err)
 	}
-	if repeated != nil {
-		return refuse("invalid_request", repeated)
+	if flaw != nil {
+		return refuse("invalid_request", flaw)
 	}
 	if code, err := responseType(a.Client, v); err != nil {
 		return refuse(code, err)
@@ -75,13 +69,31 @@ func (s *Service) Parse(ctx context.Context, hostPool string, v url.Values, repe
 	if err := hints(&a, v); err != nil {
 		return refuse("invalid_request", err)
 	}
+	if err := s.idHint(ctx, &a, v.Get("id_token_hint")); err != nil {
+		return refuse("", err)
+	}
 	if err := s.choose(ctx, &a, v); err != nil {
 		return refuse("", err)
 	}
 	return a, nil
 }
 
+// refusal tells the application of a checked request what is wrong; an empty code is chosen by the fault's.
+func (s *Service) refusal(a Authorization, code string, err error) error {
+	return &web.RedirectError{Request: a.Request, Issuer: s.Issuer.URL(a.Pool.ID), Code: code, Err: err}
+}
+
 var responseModes = []string{"query", "form_post"}
+
+func responseMode(asked, redirectURI string) (string, error) {
+	switch {
+	case asked != "" && !slices.Contains(responseModes, asked):
+		return "", invalid("response_mode must be query or form_post.")
+	case asked == "form_post" && !strings.HasPrefix(redirectURI, "https:") && !strings.HasPrefix(redirectURI, "http:"):
+		return "", invalid("response_mode form_post needs a redirect_uri of the web.") // an app's own scheme takes no POST
+	}
+	return asked, nil
+}
 
 func invalid(public string) error { return fault.New(fault.Invalid, public, nil) }
 
@@ -170,12 +182,15 @@ func pkce(a *Authorization, v url.Values) error {
 		return nil
 	case method != "S256":
 		return invalid("code_challenge_method must be S256.")
-	case !codeChallenge.MatchString(challenge):
+	case !token.ValidChallenge(challenge):
 		return invalid("code_challenge must be the base64url form of a SHA-256 value: 43 characters.")
 	}
 	a.Request.CodeChallenge = challenge
 	return nil
 }
+
+// maxNonce bounds what of a request is stored and comes back in every ID token, in bytes.
+const maxNonce = 1024
 
 var prompts = []string{"none", "login", "consent", "select_account"}
 
@@ -185,7 +200,9 @@ func hints(a *Authorization, v url.Values) error {
 	if r.UILocales = v.Get("ui_locales"); r.UILocales == "" {
 		r.UILocales = v.Get("lang") // the original's name
 	}
-	a.hint = v.Get("id_token_hint")
+	if len(r.Nonce) > maxNonce {
+		return invalid("nonce is too long.")
+	}
 	for p := range strings.FieldsSeq(v.Get("prompt")) {
 		if !slices.Contains(prompts, p) {
 			return invalid("prompt must be none, login, consent or select_account.")
@@ -203,6 +220,22 @@ func hints(a *Authorization, v url.Values) error {
 		r.MaxAge = &n
 	}
 	return nil
+}
+
+// idHint: id_token_hint names the person whom the application expects (OpenID Connect Core section 3.1.2.1). A hint
+// that is not an ID token of this pool names nobody: no session will do then, and whoever signs in is welcome.
+func (s *Service) idHint(ctx context.Context, a *Authorization, raw string) error {
+	if a.hinted = raw != ""; !a.hinted {
+		return nil
+	}
+	hint, err := s.Issuer.VerifyIDHint(ctx, raw)
+	if fault.CodeOf(err) == fault.Unauthenticated {
+		return nil
+	}
+	if err == nil && hint.PoolID == a.Pool.ID {
+		a.Request.Subject = hint.Sub
+	}
+	return err
 }
 
 var errProviderNotOffered = errors.New("provider not in the client's SupportedIdentityProviders")
@@ -239,7 +272,7 @@ func (s *Service) want(ctx context.Context, a *Authorization, name string) error
 		return fault.New(fault.Invalid, "This application does not offer the requested identity provider.",
 			fmt.Errorf("client %s, provider %.64q: %w", a.Client.ID, name, errProviderNotOffered))
 	}
-	if name == "COGNITO" { // local accounts have the page
+	if name == pool.LocalProvider { // local accounts have the page
 		return nil
 	}
 	idp, err := s.Directory.Provider(ctx, a.Pool.ID, name)

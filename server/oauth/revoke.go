@@ -1,6 +1,7 @@
 package oauth
 
 import (
+	"errors"
 	"net/http"
 	"slices"
 	"strings"
@@ -23,7 +24,7 @@ func (s *Service) Revoke(c echo.Context) error {
 	}
 	client, err := s.authenticate(c, form)
 	if err != nil {
-		return err
+		return unauthorized(err)
 	}
 	raw := form.Get("token")
 	switch {
@@ -34,11 +35,14 @@ func (s *Service) Revoke(c echo.Context) error {
 	case !client.EnableTokenRevocation:
 		return &web.OAuthError{Code: "invalid_request", Err: invalid("This client has token revocation switched off (EnableTokenRevocation).")}
 	}
-	if err := s.Grants.Revoke(c.Request().Context(), raw, client.ID); err != nil {
+	err = s.Grants.Revoke(c.Request().Context(), raw, client.ID)
+	if errors.Is(err, token.ErrInvalidGrant) { // another client's
+		return &web.OAuthError{Code: "invalid_request", Err: err}
+	}
+	if err != nil {
 		return err
 	}
 	s.Audit.Record(c.Request().Context(), audit.TokenRevoked{Pool: client.PoolID, Client: client.ID})
-	noStore(c)
 	return c.NoContent(http.StatusOK)
 }
 
@@ -66,7 +70,7 @@ func (s *Service) Introspect(c echo.Context) error {
 	}
 	client, err := s.authenticate(c, form)
 	if err != nil {
-		return err
+		return unauthorized(err)
 	}
 	if client.Secret.IsZero() {
 		return &web.OAuthError{Status: http.StatusUnauthorized, Code: "invalid_client", Challenge: "Basic",
@@ -79,7 +83,6 @@ func (s *Service) Introspect(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	noStore(c)
 	return c.JSON(http.StatusOK, answer)
 }
 
@@ -112,7 +115,7 @@ func (s *Service) introspect(c echo.Context, client pool.Client, raw string) (in
 		}, nil
 	}
 	// A refresh token speaks to its own client only.
-	g, _, err := s.Grants.Refresh(ctx, raw, token.Refresh{ClientID: client.ID})
+	g, _, err := s.Grants.Refresh(ctx, raw, token.Refresh{ClientID: client.ID, Look: true})
 	if err != nil {
 		return inactive(err)
 	}

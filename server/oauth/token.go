@@ -54,13 +54,13 @@ func (s *Service) Token(c echo.Context) error {
 	kind := form.Get("grant_type")
 	client, err := s.authenticate(c, form)
 	if err != nil {
-		return s.refused(ctx, form.Get("client_id"), "", kind, err)
+		return s.refused(ctx, client, kind, err)
 	}
 	answer, err := s.exchange(ctx, client, kind, form)
 	if err != nil {
-		return s.refused(ctx, client.ID, client.PoolID, kind, err)
+		return s.refused(ctx, client, kind, err)
 	}
-	noStore(c)
+	c.Response().Header().Set("Pragma", "no-cache") // RFC 6749 section 5.1, for caches that know no Cache-Control
 	return c.JSON(http.StatusOK, answer)
 }
 
@@ -92,7 +92,7 @@ func (s *Service) exchange(ctx context.Context, client pool.Client, kind string,
 }
 
 // refused records a refusal and gives it its OAuth code, where the grant has not yet.
-func (s *Service) refused(ctx context.Context, client, poolID, kind string, err error) error {
+func (s *Service) refused(ctx context.Context, client pool.Client, kind string, err error) error {
 	var oe *web.OAuthError
 	if !errors.As(err, &oe) {
 		oe = &web.OAuthError{Code: "server_error", Status: http.StatusInternalServerError, Err: err}
@@ -105,16 +105,9 @@ func (s *Service) refused(ctx context.Context, client, poolID, kind string, err 
 			oe.Code, oe.Status = "temporarily_unavailable", http.StatusServiceUnavailable
 		}
 	}
-	s.Audit.Record(ctx, audit.TokenRefused{Pool: poolID, Client: client, GrantType: kind, Error: oe.Code,
+	s.Audit.Record(ctx, audit.TokenRefused{Pool: client.PoolID, Client: client.ID, GrantType: web.Clip(kind), Error: oe.Code,
 		Reason: oe.Error(), Reference: web.RequestID(ctx)})
 	return oe
-}
-
-// noStore: answers with tokens are never kept by caches (RFC 6749 section 5.1).
-func noStore(c echo.Context) {
-	h := c.Response().Header()
-	h.Set(echo.HeaderCacheControl, "no-store")
-	h.Set("Pragma", "no-cache")
 }
 
 // subject loads the user of a grant. Gone, disabled or signed out everywhere since means that the grant is void: token.ErrInvalidGrant.

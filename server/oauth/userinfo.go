@@ -32,6 +32,11 @@ func (s *Service) UserInfo(c echo.Context) error {
 	if err != nil {
 		return err
 	}
+	if origin, err := s.Site.Origin(c); err != nil && !errors.Is(err, web.ErrUnknownHost) {
+		return err
+	} else if origin.PoolID != "" && origin.PoolID != access.PoolID {
+		return refuse(fault.New(fault.Unauthenticated, "The access token is of another user pool.", nil))
+	}
 	if !slices.Contains(access.Scopes, "openid") {
 		return &web.OAuthError{Status: http.StatusForbidden, Code: "insufficient_scope", Challenge: "Bearer",
 			Err: fault.New(fault.Denied, "The access token lacks the scope openid.", nil)}
@@ -45,7 +50,6 @@ func (s *Service) UserInfo(c echo.Context) error {
 	}
 	claims := token.Claims(u, client, access.Scopes)
 	claims["sub"], claims["username"] = u.Sub, u.Username
-	noStore(c)
 	return c.JSON(http.StatusOK, claims)
 }
 

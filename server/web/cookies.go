@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"net/http"
 	"slices"
 	"strconv"
@@ -43,8 +44,8 @@ func (s *Site) SetAttempt(c echo.Context, a federation.Attempt, sealed string) {
 			held = append(held, ck)
 		}
 	}
-	slices.SortFunc(held, func(x, y *http.Cookie) int { // newest first
-		return int(min(max(startOf(y.Name)-startOf(x.Name), -1), 1))
+	slices.SortStableFunc(held, func(x, y *http.Cookie) int { // newest first
+		return cmp.Compare(startOf(y.Name), startOf(x.Name))
 	})
 	count, size := 1, len(name)+len(sealed)
 	for _, ck := range held {

@@ -22,7 +22,7 @@ func (e *RedirectError) Unwrap() error { return e.Err }
 
 // OAuthError is an error answer of a JSON endpoint (RFC 6749 section 5.2).
 type OAuthError struct {
-	Status    int    // HTTP status; 0 is 400
+	Status    int    // HTTP status; 0 is 400, or 413 for a fault.TooLarge
 	Code      string // invalid_request, invalid_client, …
 	Challenge string // the scheme of WWW-Authenticate, "" for none: Basic, Bearer
 	Err       error  // a *fault.Error gives the description

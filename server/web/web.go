@@ -7,12 +7,14 @@ package web
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/labstack/echo/v4"
 
@@ -86,19 +88,25 @@ func (s *Site) host(c echo.Context) string {
 	return r.Host
 }
 
-// AtBase answers a browser's GET under an unknown host (an IP address, localhost) with a redirect to
-// the same page at the base URL: cookies belong to one host, so a sign-in
-// begun elsewhere could not be finished. It reports whether it answered.
-func (s *Site) AtBase(c echo.Context, err error) (bool, error) {
-	r := c.Request()
-	if !errors.Is(err, ErrUnknownHost) || r.Method != http.MethodGet {
-		return false, err
+// BrowserOrigin is Origin for the addresses that people's browsers are sent to. Under an unknown host (an IP address,
+// localhost) it redirects to the same page at the base URL: cookies belong to one host, so a sign-in
+// begun elsewhere could not be finished. answered reports that it did; a form that was posted there is refused.
+func (s *Site) BrowserOrigin(c echo.Context) (o Origin, answered bool, err error) {
+	o, err = s.Origin(c)
+	if !errors.Is(err, ErrUnknownHost) {
+		return o, false, err
 	}
-	return true, c.Redirect(http.StatusFound, s.BaseURL()+r.URL.RequestURI())
+	r := c.Request()
+	if r.Method == http.MethodPost {
+		return o, false, fault.New(fault.Invalid, "This service is not reached under this host name.",
+			fmt.Errorf("%w: %s", err, Clip(r.Host)))
+	}
+	return o, true, c.Redirect(http.StatusFound, s.BaseURL()+r.URL.RequestURI())
 }
 
 // Params returns the parameters of a GET's query or a POST's form, never both. A parameter
-// that is named twice is refused (RFC 6749 section 3.1).
+// that is named twice (RFC 6749 section 3.1) or is not UTF-8 is a fault that comes with the parameters, so that
+// an application can be told; without parameters the request could not be read at all.
 func Params(c echo.Context) (url.Values, error) {
 	v, err := rawParams(c.Request())
 	if err != nil {
@@ -106,7 +114,11 @@ func Params(c echo.Context) (url.Values, error) {
 	}
 	for name, values := range v {
 		if len(values) > 1 {
-			return v, fault.New(fault.Invalid, "A parameter is named more than once.", errors.New("repeated parameter "+clip(name)))
+			return v, fault.New(fault.Invalid, "A parameter is named more than once.", errors.New("repeated parameter "+Clip(name)))
+		}
+		// What is not UTF-8 would be altered on its way through the sealed attempt.
+		if !utf8.ValidString(name) || !utf8.ValidString(values[0]) {
+			return v, fault.New(fault.Invalid, "A parameter is not UTF-8.", errors.New("not UTF-8: parameter "+Clip(name)))
 		}
 	}
 	return v, nil
@@ -124,8 +136,8 @@ func rawParams(r *http.Request) (url.Values, error) {
 		return nil, fault.New(fault.Invalid, "The request's content type must be application/x-www-form-urlencoded.", nil)
 	}
 	if err := r.ParseForm(); err != nil {
-		var tooLarge *http.MaxBytesError
-		if errors.As(err, &tooLarge) {
+		var he *echo.HTTPError // of echo's BodyLimit, where the length was not announced
+		if errors.As(err, &he) && he.Code == http.StatusRequestEntityTooLarge {
 			return nil, fault.New(fault.TooLarge, "The request is too large.", err)
 		}
 		return nil, fault.New(fault.Invalid, "The request's form is not well-formed.", err)
@@ -133,9 +145,10 @@ func rawParams(r *http.Request) (url.Values, error) {
 	return r.PostForm, nil
 }
 
-func clip(s string) string {
-	if len(s) > 64 {
-		return s[:64] + "…"
+// Clip bounds foreign text for the log: 128 bytes, the longest client id.
+func Clip(s string) string {
+	if len(s) > 128 {
+		return s[:128] + "…"
 	}
 	return s
 }

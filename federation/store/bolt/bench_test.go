@@ -2,12 +2,11 @@ package bolt_test
 
 import (
 	"context"
-	"encoding/binary"
-	"errors"
+	"crypto/rand"
+	"encoding/hex"
 	"fmt"
-	"path/filepath"
 	"sync"
-	"syscall"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -17,153 +16,153 @@ import (
 	"github.com/weir-id/weir/federation/store/bolt"
 )
 
-// kept is how many documents the store has before a benchmark begins.
-const kept = 200_000
-
-// keyOrders are the two ways to name a session or a grant.
-var keyOrders = map[string]func(i int) string{
-	"random keys":       func(int) string { return uuid.NewString() },
-	"time-ordered keys": func(i int) string { return orderedKey(i) },
+// session is a document like a session or a refresh family: a key, the user in an index, an end.
+func session(key string, i int) store.Doc {
+	return store.Doc{Key: key, Index: []string{"user:" + randomKey()}, Expires: start.Add(time.Hour + time.Duration(i)*time.Millisecond), Body: make([]byte, 600)}
 }
 
-// orderedKey is a UUID whose beginning grows as a clock does, a few of them within one of its steps (RFC 9562 section 5.7).
-func orderedKey(i int) string {
-	id := uuid.New()
-	var ms [8]byte
-	binary.BigEndian.PutUint64(ms[:], uint64(1_700_000_000_000+i/4)) //nolint:gosec // not negative
-	copy(id[:6], ms[2:])
-	id[6] = id[6]&0x0f | 0x70
-	return id.String()
+func randomKey() string {
+	var b [16]byte
+	_, _ = rand.Read(b[:])
+	return hex.EncodeToString(b[:])
 }
 
-// grantLike is a document of the size and with the names of a grant: its user in the index, an expiry.
-func grantLike(key string, created time.Time) store.Doc {
-	return store.Doc{Key: key, Index: []string{"user:local_Example01/" + uuid.NewString() + "/"},
-		Expires: created.Add(time.Hour), Body: make([]byte, 600)}
-}
+func timeKey() string { return uuid.Must(uuid.NewV7()).String() }
 
-type benchStore struct {
-	*bolt.DB
-	b     *testing.B
-	name  func(i int) string
-	now   time.Time
-	count int
-	mu    sync.Mutex
-}
-
-func newBenchStore(b *testing.B, name func(int) string) *benchStore {
+// preload stores n sessions from 256 writers.
+func preload(b *testing.B, db *bolt.DB, n int, key func() string) []string {
 	b.Helper()
-	s := &benchStore{b: b, name: name, now: time.Now()}
-	db, err := bolt.Open(filepath.Join(b.TempDir(), "weir.db"), bolt.Options{Now: func() time.Time { return s.now }})
-	if err != nil {
-		b.Fatal(err)
-	}
-	s.DB = db
-	b.Cleanup(func() {
-		if err := db.Close(); err != nil {
-			b.Error(err)
-		}
-	})
-	for range kept / 500 {
-		s.put(500)
-	}
-	return s
-}
-
-// next names a document a moment later than the one before.
-func (s *benchStore) next() store.Doc {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.count++
-	return grantLike(s.name(s.count), s.now.Add(time.Duration(s.count)*time.Millisecond/4))
-}
-
-// put writes n new documents at the same time.
-func (s *benchStore) put(n int) {
-	s.b.Helper()
-	errs := make([]error, n)
+	keys := make([]string, n)
+	var next atomic.Int64
 	var wg sync.WaitGroup
-	for i := range n {
-		wg.Go(func() { _, errs[i] = s.Put(s.b.Context(), "grant", s.next()) })
+	for range 256 {
+		wg.Go(func() {
+			for i := int(next.Add(1)) - 1; i < n; i = int(next.Add(1)) - 1 {
+				keys[i] = key()
+				if _, err := db.Put(b.Context(), "k", session(keys[i], i)); err != nil {
+					b.Error(err)
+					return
+				}
+			}
+		})
 	}
 	wg.Wait()
-	if err := errors.Join(errs...); err != nil {
-		s.b.Fatal(err)
+	return keys
+}
+
+// parallel shares the loop of a benchmark out to that many callers.
+func parallel(b *testing.B, callers int, act func(ctx context.Context, i int) error) {
+	b.Helper()
+	turns := make(chan int)
+	var wg sync.WaitGroup
+	for range callers {
+		wg.Go(func() {
+			for i := range turns {
+				if err := act(b.Context(), i); err != nil {
+					b.Error(err)
+				}
+			}
+		})
+	}
+	for i := 0; b.Loop(); i++ {
+		turns <- i
+	}
+	close(turns)
+	wg.Wait()
+}
+
+func BenchmarkPut(b *testing.B) {
+	for _, writers := range []int{1, 64} {
+		b.Run(fmt.Sprint("writers=", writers), func(b *testing.B) {
+			db := open(b, newPath(b))
+			parallel(b, writers, func(ctx context.Context, i int) error {
+				_, err := db.Put(ctx, "k", session(timeKey(), i))
+				return err
+			})
+			s := db.Stats()
+			b.ReportMetric(float64(s.Writes)/float64(s.Commits), "writes/commit")
+		})
 	}
 }
 
-// BenchmarkPut creates documents beside 200,000 others, one at a time and 32 at a time. Times hold the waits for the disk, so the
-// processor time, the pages written and the growth of the file are reported for each write.
-func BenchmarkPut(b *testing.B) {
-	for order, name := range keyOrders {
-		for _, writers := range []int{1, 32} {
-			b.Run(fmt.Sprintf("%s/writers=%d", order, writers), func(b *testing.B) {
-				s := newBenchStore(b, name)
-				before, cpu := s.Stats(), processorTime(b)
-				b.ReportAllocs()
-				for b.Loop() {
-					s.put(writers)
-				}
-				writes := float64(b.N * writers)
-				after := s.Stats()
-				b.ReportMetric(float64(processorTime(b)-cpu)/writes, "cpu-ns/write")
-				b.ReportMetric(float64(after.Pages-before.Pages)/writes, "pages/write")
-				b.ReportMetric(float64(after.Commits-before.Commits)/writes, "commits/write")
-				b.ReportMetric(float64(after.Bytes)/float64(s.count), "file-B/document")
+// BenchmarkKeys puts new sessions beside 200,000 others, with keys in the order of time and with random ones.
+func BenchmarkKeys(b *testing.B) {
+	for _, k := range []struct {
+		name string
+		key  func() string
+	}{{"time", timeKey}, {"random", randomKey}} {
+		for _, writers := range []int{1, 64} {
+			b.Run(fmt.Sprint(k.name, "/writers=", writers), func(b *testing.B) {
+				const before = 200_000
+				db := open(b, newPath(b))
+				preload(b, db, before, k.key)
+				loaded := db.Stats()
+				parallel(b, writers, func(ctx context.Context, i int) error {
+					_, err := db.Put(ctx, "k", session(k.key(), before+i))
+					return err
+				})
+				s := db.Stats()
+				n := float64(s.Writes - loaded.Writes)
+				b.ReportMetric(float64(s.Pages-loaded.Pages)/n, "pages/put")
+				b.ReportMetric(float64(loaded.Bytes)/before, "file-bytes/doc")
+				b.ReportMetric(n/float64(s.Commits-loaded.Commits), "writes/commit")
 			})
 		}
 	}
 }
 
-// BenchmarkUpdate is a compare-and-swap, as the spending of a code is.
-func BenchmarkUpdate(b *testing.B) {
-	s := newBenchStore(b, orderedKey)
-	d := s.next()
-	version, err := s.Put(b.Context(), "grant", d)
-	b.ReportAllocs()
-	for b.Loop() {
-		d.Version = version
-		if version, err = s.Put(b.Context(), "grant", d); err != nil {
-			b.Fatal(err)
+func BenchmarkRead(b *testing.B) {
+	const n = 100_000
+	db := open(b, newPath(b))
+	keys := preload(b, db, n, timeKey)
+	b.Run("Get", func(b *testing.B) {
+		b.ReportAllocs()
+		for i := 0; b.Loop(); i++ {
+			if _, err := db.Get(b.Context(), "k", keys[i*7919%n]); err != nil {
+				b.Fatal(err)
+			}
 		}
-	}
-}
-
-func BenchmarkGet(b *testing.B) {
-	for order, name := range keyOrders {
-		b.Run(order, func(b *testing.B) {
-			s := newBenchStore(b, name)
-			keys := s.keys(b.Context(), 1000)
-			i := 0
-			b.ReportAllocs()
-			for b.Loop() {
-				if _, err := s.Get(b.Context(), "grant", keys[i%len(keys)]); err != nil {
-					b.Fatal(err)
+	})
+	b.Run("Get/parallel", func(b *testing.B) {
+		var turn atomic.Int64
+		b.RunParallel(func(pb *testing.PB) {
+			for pb.Next() {
+				if _, err := db.Get(b.Context(), "k", keys[int(turn.Add(1))*7919%n]); err != nil {
+					b.Error(err)
 				}
-				i++
 			}
 		})
-	}
+	})
+	b.Run("List/limit=60", func(b *testing.B) {
+		b.ReportAllocs()
+		for i := 0; b.Loop(); i++ {
+			if _, err := db.List(b.Context(), "k", "", keys[i*7919%n], 60); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("List/index", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			if _, err := db.List(b.Context(), "k", "user:", "", 60); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
 }
 
-func (s *benchStore) keys(ctx context.Context, n int) []string {
-	s.b.Helper()
-	docs, err := s.List(ctx, "grant", "user:", "", n) // in the order of users, which is none of the keys'
-	if err != nil || len(docs) != n {
-		s.b.Fatalf("%d documents: %v", len(docs), err)
+func BenchmarkTake(b *testing.B) {
+	for _, takers := range []int{1, 64} {
+		b.Run(fmt.Sprint("takers=", takers), func(b *testing.B) {
+			db := open(b, newPath(b))
+			parallel(b, takers, func(ctx context.Context, i int) error { // a code: written once, spent once
+				key := timeKey()
+				if _, err := db.Put(ctx, "k", session(key, i)); err != nil {
+					return err
+				}
+				_, err := db.Take(ctx, "k", key)
+				return err
+			})
+		})
 	}
-	keys := make([]string, n)
-	for i, d := range docs {
-		keys[i] = d.Key
-	}
-	return keys
-}
-
-func processorTime(b *testing.B) time.Duration {
-	b.Helper()
-	var u syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
-		b.Fatal(err)
-	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }

@@ -59,6 +59,8 @@ type DB struct {
 	now    func() time.Time
 	logger *slog.Logger
 
+	maxFree int // see maxFreeListed
+
 	writes    chan *write   // unbuffered: a received write will be answered
 	closing   chan struct{} // closed by Close
 	ended     chan struct{} // closed by the writer when it has answered everything
@@ -109,6 +111,7 @@ func (db *DB) Close() error {
 		if db.wrecked {
 			return // bbolt's Close could wait for ever for a lock that was lost in the panic
 		}
+		db.listFree()
 		if err := db.bolt.Close(); err != nil {
 			db.closeErr = fmt.Errorf("bolt: close %s: %w", db.path, err)
 		}
@@ -150,7 +153,7 @@ func (db *DB) guard(err *error) func() {
 		if p := recover(); p != nil {
 			*err = fmt.Errorf("%s: %w: %v", db.path, ErrDamaged, p)
 			if db.logger != nil {
-				db.logger.Error("store file damaged", //nolint:sloglint // the transaction that met the damage has no context of its own
+				db.logger.Error("store file damaged",
 					slog.String("path", db.path), slog.Any("panic", p), slog.String("stack", string(debug.Stack())))
 			}
 		}

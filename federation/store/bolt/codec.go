@@ -77,11 +77,11 @@ func decodeValue(v []byte) (head, []byte, error) {
 		rest = rest[used:]
 		for range n {
 			size, used := binary.Uvarint(rest)
-			if used <= 0 || size > store.MaxKey || size > uint64(len(rest)-used) {
+			if used <= 0 || size > store.MaxKey || len(rest)-used < int(size) {
 				return head{}, nil, fmt.Errorf("%w: value with a broken name", ErrDamaged)
 			}
-			*list = append(*list, string(rest[used:used+int(size)])) //nolint:gosec // at most MaxKey
-			rest = rest[used+int(size):]                             //nolint:gosec // at most MaxKey
+			*list = append(*list, string(rest[used:used+int(size)]))
+			rest = rest[used+int(size):]
 		}
 	}
 	return h, rest, nil

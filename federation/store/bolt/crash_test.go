@@ -49,7 +49,7 @@ func (s step) document(round string) store.Doc {
 		Unique:  []string{"u" + key, fmt.Sprint("v", s.phase, key)},
 		Index:   []string{fmt.Sprintf("phase:%d", s.phase), "worker:" + fmt.Sprint(s.worker)},
 		Expires: start.Add(time.Duration(s.phase) * time.Hour),
-		Version: uint64(s.phase), //nolint:gosec // small
+		Version: uint64(s.phase),
 		Body:    make([]byte, 100+s.doc%7*500),
 	}
 }
@@ -177,7 +177,7 @@ func phaseOf(t *testing.T, db *bolt.DB, round string, s step) int {
 		t.Errorf("%s: %v", s.key(round), err)
 		return gone
 	}
-	s.phase = int(d.Version) //nolint:gosec // small
+	s.phase = int(d.Version)
 	want := s.document(round)
 	if fmt.Sprint(d) != fmt.Sprint(want) {
 		t.Errorf("%s is %+v, want %+v", s.key(round), d, want)

@@ -24,6 +24,9 @@ func (db *DB) HoldWriter() (release func(), err error) {
 	return func() { _ = tx.Rollback() }, nil
 }
 
+// SetMaxFree sets up to how many free pages are listed in the file. It is called before the first write.
+func (db *DB) SetMaxFree(n int) { db.maxFree = n }
+
 // TakeAndPut takes the documents of keys and puts d in one transaction.
 func (db *DB) TakeAndPut(ctx context.Context, kind string, keys []string, d store.Doc) error {
 	h := headOf(d)

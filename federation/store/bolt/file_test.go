@@ -162,6 +162,61 @@ func TestAFileCutWhileItIsOpenIsAnErrorAndNoCrash(t *testing.T) {
 	}
 }
 
+// After a great sweep the list of free pages is long. It must not be a part of every commit, and the store must be
+// whole without it: after a clean end and after a crash.
+func TestALongListOfFreePagesIsNotWritten(t *testing.T) {
+	perPut := map[int]float64{}
+	for _, maxFree := range []int{100, 1 << 20} {
+		path := filled(t)
+		db := open(t, path)
+		db.SetMaxFree(maxFree)
+		put(t, db, store.Doc{Key: "large", Body: make([]byte, store.MaxBody)})
+		for i := range 12 {
+			put(t, db, store.Doc{Key: fmt.Sprint("large", i), Body: make([]byte, store.MaxBody)})
+		}
+		for i := range 12 {
+			if err := db.Delete(t.Context(), "k", fmt.Sprint("large", i)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		before := db.Stats()
+		for i := range 20 {
+			put(t, db, store.Doc{Key: fmt.Sprint("small", i)})
+		}
+		perPut[maxFree] = float64(db.Stats().Pages-before.Pages) / 20
+
+		crashed := newPath(t) // what a crash at this moment would leave
+		content, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		write(t, crashed, content)
+		if err := db.Close(); err != nil {
+			t.Fatal(err)
+		}
+		for _, path := range []string{path, crashed} {
+			db := open(t, path)
+			if err := db.CheckLinks(t.Context()); err != nil {
+				t.Error(err)
+			}
+			if docs, err := db.List(t.Context(), "k", "", "", 1000); err != nil || len(docs) != 121 {
+				t.Errorf("%d documents, %v", len(docs), err)
+			}
+			put(t, db, store.Doc{Key: "goes on"})
+			size := db.Stats().Bytes
+			for i := range 8 { // the free pages are found and used again
+				put(t, db, store.Doc{Key: fmt.Sprint("again", i), Body: make([]byte, store.MaxBody)})
+			}
+			if grown := db.Stats().Bytes - size; grown != 0 {
+				t.Errorf("the file has grown by %d bytes beside its free pages", grown)
+			}
+		}
+	}
+	if perPut[100] > perPut[1<<20]-4 {
+		t.Errorf("pages per write: %v", perPut)
+	}
+}
+
 func TestTheSameProcessCannotOpenTwice(t *testing.T) {
 	path := newPath(t)
 	open(t, path)

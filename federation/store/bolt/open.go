@@ -38,7 +38,8 @@ func Open(path string, opts Options) (*DB, error) {
 	}
 	db := &DB{
 		path: path, now: opts.Now, logger: opts.Logger,
-		writes: make(chan *write), closing: make(chan struct{}), ended: make(chan struct{}),
+		maxFree: maxFreeListed,
+		writes:  make(chan *write), closing: make(chan struct{}), ended: make(chan struct{}),
 	}
 	var err error
 	if db.bolt, err = openFile(path, false, opts.LockWait); err != nil {
@@ -59,7 +60,6 @@ func openFile(path string, readOnly bool, lockWait time.Duration) (*bbolt.DB, er
 		// Every commit writes the list of free pages. The array is kept in order, whereas the hash map would be sorted each time,
 		// which costs more than the rest of a small commit once a large one has left thousands of free pages. Both lie on the disk alike.
 		FreelistType: bbolt.FreelistArrayType,
-		NoStatistics: true, // they cost every read two locks
 	}
 	if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() && info.Size() > 0 {
 		// bbolt would read its list of free pages behind the end of a file that was cut off: a fault (SIGBUS), after

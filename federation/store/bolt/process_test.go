@@ -56,7 +56,7 @@ func play(t *testing.T, role, path, arg string) *process {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &process{Cmd: exec.CommandContext(t.Context(), exe, path, arg)} //nolint:gosec // the test itself
+	p := &process{Cmd: exec.CommandContext(t.Context(), exe, path, arg)}
 	p.Env = append(os.Environ(), roleVariable+"="+role)
 	p.Stderr = os.Stderr
 	out, err := p.StdoutPipe()
@@ -189,7 +189,7 @@ func TestFileThatMayNotBeWritten(t *testing.T) {
 			}
 			chmod(t, filepath.Dir(dir), 0o755) // the child may be another user
 			chmod(t, dir, c.dirMode)
-			defer chmod(t, dir, 0o755) //nolint:gosec // so that the test can clean up
+			defer chmod(t, dir, 0o755)
 			p := play(t, "unprivileged", path, "")
 			got := p.line(t)
 			want := "true false bolt: open " + path + ": weir must be able to read and write this file and its directory: "
@@ -231,7 +231,7 @@ func fullRole(ctx context.Context, path, _ string) error {
 			d := store.Doc{Key: fmt.Sprintf("d%04d", acked), Unique: []string{fmt.Sprint("u", acked)}, Body: make([]byte, 100_000)}
 			if _, err := db.Put(ctx, "k", d); err != nil {
 				if _, getErr := db.Get(ctx, "k", d.Key); !errors.Is(getErr, store.ErrNotFound) {
-					return fmt.Errorf("the write failed (%w) and is there: %v", err, getErr)
+					return errors.Join(errors.New("a failed write can be read"), err, getErr)
 				}
 				return err
 			}

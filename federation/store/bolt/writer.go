@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"runtime"
 	"strings"
 
@@ -105,6 +106,7 @@ func (db *DB) commit(batch []*write) {
 
 func (db *DB) transact(batch []*write) error {
 	var t *txn
+	db.bolt.NoFreelistSync = db.bolt.Stats().FreePageN > db.maxFree
 	applied, now := uint64(0), db.now().UnixMilli()
 	err := db.update(func(tx *bbolt.Tx) error {
 		t = &txn{tx: tx, now: now, buckets: map[string]*bucket{}}
@@ -132,7 +134,7 @@ func (db *DB) transact(batch []*write) error {
 		return nil
 	case err == nil:
 		stats := t.tx.Stats()
-		db.stats.pages.Add(uint64(max(stats.GetPageCount(), 0))) //nolint:gosec // not negative
+		db.stats.pages.Add(uint64(max(stats.GetPageCount(), 0)))
 		db.stats.commits.Add(1)
 		db.stats.writes.Add(applied)
 		return nil
@@ -142,6 +144,24 @@ func (db *DB) transact(batch []*write) error {
 		db.stopped.Store(&err)
 	}
 	return err
+}
+
+// maxFreeListed is up to how many free pages every commit writes the list of them, of 8 bytes each: 16,384 pages
+// are 64 MB free in the file and 128 KB written. Beyond, after a great sweep, the list stays in memory: with a
+// million swept sessions each commit would write 2 MB. The price is paid by the first Open after a crash in
+// such a time, which looks for the free pages and so reads the whole file.
+const maxFreeListed = 16 << 10
+
+// listFree writes the list of free pages where the last commit did not, so that the next Open need not look for them.
+func (db *DB) listFree() {
+	if !db.bolt.NoFreelistSync || db.Err() != nil {
+		return
+	}
+	db.bolt.NoFreelistSync = false
+	if err := db.update(func(*bbolt.Tx) error { return nil }); err != nil && db.logger != nil {
+		db.logger.Warn("the next start will read the whole store",
+			slog.String("path", db.path), slog.Any("error", err))
+	}
 }
 
 // update is bbolt's Update with panics as errors. After one the state of bbolt's locks is unknown.

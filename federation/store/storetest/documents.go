@@ -71,7 +71,7 @@ func createAgain(f *fixture) {
 
 func notFound(f *fixture) {
 	f.put("k", store.Doc{Key: "there", Unique: []string{"u"}})
-	for _, key := range []string{"missing", "ther", "there2", "u", "", "a\x00b", strings.Repeat("x", store.MaxKey+1)} {
+	for _, key := range []string{"missing", "the", "there2", "u", "", "a\x00b", strings.Repeat("x", store.MaxKey+1)} {
 		f.lacks("k", key)
 		f.free("k", strings.TrimPrefix(key, "u"))
 		_, err := f.engine.Take(f.Context(), "k", key)

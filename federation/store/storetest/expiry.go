@@ -11,6 +11,7 @@ const hour = time.Hour
 
 var expiryCases = []testCase{
 	{"an expired document is gone for every reader", expiredGone},
+	{"no document ends before its time", neverEarly},
 	{"an expired document can be created anew", expiredCreate},
 	{"the unique values of an expired document are free", expiredUnique},
 	{"pages pass over expired documents", expiredPages},
@@ -36,6 +37,16 @@ func expiredGone(f *fixture) {
 	f.refuse("k", d, store.ErrConflict)
 	f.delete("k", "a")
 	f.reopen()
+	f.lacks("k", "a")
+}
+
+func neverEarly(f *fixture) {
+	f.put("k", store.Doc{Key: "a", Expires: f.clock.Now().Add(1500 * time.Microsecond)})
+	f.clock.advance(1200 * time.Microsecond)
+	if _, err := f.engine.Get(f.Context(), "k", "a"); err != nil {
+		f.Errorf("0.3 ms before the end: %v", err)
+	}
+	f.clock.advance(800 * time.Microsecond) // the next whole millisecond
 	f.lacks("k", "a")
 }
 

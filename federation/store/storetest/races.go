@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"strconv"
 
 	"github.com/weir-id/weir/federation/store"
 )
@@ -22,7 +23,7 @@ func raceCreate(f *fixture) {
 	for round := range 10 {
 		key := numbered("d", round)
 		won := f.race(store.ErrConflict, func(i int) error {
-			_, err := f.engine.Put(f.Context(), "k", store.Doc{Key: key, Body: []byte{byte(i)}})
+			_, err := f.engine.Put(f.Context(), "k", store.Doc{Key: key, Body: []byte(fmt.Sprint(i))})
 			return err
 		})
 		if won != 1 {
@@ -36,7 +37,7 @@ func raceReplace(f *fixture) {
 	for range 10 {
 		var winner [racers]bool
 		won := f.race(store.ErrConflict, func(i int) error {
-			v, err := f.engine.Put(f.Context(), "k", store.Doc{Key: "a", Version: d.Version, Body: []byte{byte(i)}})
+			v, err := f.engine.Put(f.Context(), "k", store.Doc{Key: "a", Version: d.Version, Body: []byte(fmt.Sprint(i))})
 			winner[i] = err == nil
 			if err == nil && v != d.Version+1 {
 				return fmt.Errorf("version %d after %d", v, d.Version)
@@ -48,8 +49,8 @@ func raceReplace(f *fixture) {
 		}
 		got, err := f.engine.Get(f.Context(), "k", "a")
 		f.wantError(err, nil)
-		if got.Version != d.Version+1 || !winner[got.Body[0]] {
-			f.Fatalf("version %d of racer %d is stored, who did not win", got.Version, got.Body[0])
+		if i, err := strconv.Atoi(string(got.Body)); err != nil || got.Version != d.Version+1 || !winner[i] {
+			f.Fatalf("version %d of racer %q is stored, who did not win", got.Version, got.Body)
 		}
 		d = got
 	}

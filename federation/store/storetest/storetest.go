@@ -49,7 +49,7 @@ type testCase struct {
 	run  func(*fixture)
 }
 
-var cases = slices.Concat(documentCases, uniqueCases, indexCases, expiryCases, raceCases)
+var cases = slices.Concat(documentCases, uniqueCases, indexCases, expiryCases, raceCases, modelCases)
 
 // racers is how many callers race for one thing.
 const racers = 32

@@ -1,0 +1,147 @@
+package main_test
+
+import (
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+const lastLine = "Stop with Ctrl-C.\n"
+
+// startDemo runs the demonstration and returns the address that it says to open.
+func startDemo(t *testing.T, args ...string) (p *process, shop string) {
+	t.Helper()
+	p = start(t, append([]string{"demo"}, args...)...)
+	p.await(&p.out, lastLine)
+	return p, regexp.MustCompile(`http://\S+`).FindString(p.out.String())
+}
+
+// signInToDemo goes from the application through the chooser and the provider's form and back.
+func signInToDemo(b *browser, shop, person string) page {
+	b.t.Helper()
+	chooser := b.submit(b.open(shop), "Sign in")
+	if !strings.Contains(chooser.body, "Harbour Books") || chooser.status != http.StatusOK {
+		b.t.Fatalf("chooser: %d %s", chooser.status, chooser.body)
+	}
+	form := b.click(chooser, "Riverbank")
+	account := b.submit(form, "Sign in", "username", person, "password", person)
+	if !strings.HasPrefix(account.url.String(), shop) || account.status != http.StatusOK {
+		b.t.Fatalf("%s: %d %s", account.url, account.status, account.body)
+	}
+	return account
+}
+
+func TestDemoIsAWholeSignIn(t *testing.T) {
+	temp := t.TempDir()
+	t.Setenv("TMPDIR", temp)
+	demo, shop := startDemo(t)
+	b := newBrowser(t)
+
+	account := signInToDemo(b, shop, "alice")
+	for _, want := range []struct{ section, name, value string }{
+		{"id-token", "email", "alice@riverbank.example"},
+		{"id-token", "email_verified", "true"},
+		{"id-token", "name", "Alice Ångström"},
+		{"id-token", "custom:faculty", "Hydrology"},
+		{"id-token", "cognito:username", "Riverbank_alice-0001"},
+		{"id-token", "token_use", "id"},
+		{"access-token", "token_use", "access"},
+		{"access-token", "scope", "openid profile email"},
+		{"userinfo", "sub", account.claim("id-token", "sub")},
+	} {
+		if got := account.claim(want.section, want.name); got != want.value || got == "" {
+			t.Errorf("%s %s = %q, want %q", want.section, want.name, got, want.value)
+		}
+	}
+
+	refreshed := b.submit(account, "Refresh tokens")
+	if before, after := account.claim("id-token", "jti"), refreshed.claim("id-token", "jti"); before == after || after == "" ||
+		refreshed.claim("id-token", "sub") != account.claim("id-token", "sub") {
+		t.Errorf("refresh: jti %q, then %q\n%s", before, after, refreshed.body)
+	}
+
+	out := b.submit(refreshed, "Sign out")
+	if out.url.String() != shop+"/" || strings.Contains(out.body, "Alice") {
+		t.Errorf("signed out: %s\n%s", out.url, out.body)
+	}
+	// The session at the broker is over too: it asks again.
+	if chooser := b.submit(out, "Sign in"); !strings.Contains(chooser.body, "Lighthouse") {
+		t.Errorf("after the sign-out: %s\n%s", chooser.url, chooser.body)
+	}
+	// Another person is another user; an address that the provider does not vouch for is not verified.
+	bob := signInToDemo(newBrowser(t), shop, "bob")
+	if bob.claim("id-token", "sub") == account.claim("id-token", "sub") || bob.claim("id-token", "email_verified") != "false" {
+		t.Errorf("bob: %s", bob.body)
+	}
+
+	if held, err := os.ReadDir(temp); err != nil || len(held) != 1 {
+		t.Errorf("while it runs: %v, %v", held, err)
+	}
+	demo.stop()
+	if left, err := os.ReadDir(temp); err != nil || len(left) != 0 {
+		t.Errorf("left behind: %v, %v", left, err)
+	}
+	want := "Open " + shop + " in a browser and choose Sign in.\n" +
+		"Sign in at Riverbank as alice (password alice) or bob (password bob).\n" + lastLine
+	if got := demo.out.String(); got != want {
+		t.Errorf("output %q, want %q", got, want)
+	}
+	if log := demo.log.String(); log != "" {
+		t.Errorf("log: %s", log)
+	}
+}
+
+func TestDemoRunsBesideOtherPrograms(t *testing.T) {
+	busy := map[string]bool{}
+	for _, port := range []string{"8080", "8081", "8082"} {
+		address := "127.0.0.1:" + port
+		// Where this fails, another program does what the test wants.
+		if l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", address); err == nil {
+			t.Cleanup(func() { _ = l.Close() })
+		}
+		busy["http://"+address] = true
+	}
+	demo, shop := startDemo(t)
+	if busy[shop] {
+		t.Fatalf("%s is another's", shop)
+	}
+	if account := signInToDemo(newBrowser(t), shop, "alice"); account.claim("id-token", "sub") == "" {
+		t.Error(account.body)
+	}
+	demo.stop()
+}
+
+func TestDemoKeepsItsUsersOnRequest(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "kept")
+	var subs []string
+	for range 2 {
+		demo, shop := startDemo(t, "--data", dir)
+		subs = append(subs, signInToDemo(newBrowser(t), shop, "alice").claim("id-token", "sub"))
+		if status, _, stderr := run(t, "demo", "--data", dir); status != 1 || !strings.Contains(stderr, "another weir process has it open") {
+			t.Errorf("a second one on the same data: %d %s", status, stderr)
+		}
+		demo.stop()
+		if log := demo.log.String(); log != "" {
+			t.Errorf("log: %s", log)
+		}
+	}
+	if subs[0] != subs[1] || subs[0] == "" {
+		t.Errorf("sub %q, after a restart %q", subs[0], subs[1])
+	}
+}
+
+// TestDemoCleansUpWheneverItIsInterrupted: also in the middle of its start.
+func TestDemoCleansUpWheneverItIsInterrupted(t *testing.T) {
+	temp := t.TempDir()
+	t.Setenv("TMPDIR", temp)
+	p := start(t, "demo")
+	p.interrupt()
+	p.wait()
+	if left, err := os.ReadDir(temp); err != nil || len(left) != 0 {
+		t.Errorf("left behind: %v, %v", left, err)
+	}
+}

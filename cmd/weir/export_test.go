@@ -1,0 +1,22 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+)
+
+// Main is the command as a process of its own, and Run the same within this one.
+var (
+	Main = main
+	Run  = run
+)
+
+// ServeUntil serves h at l until ctx ends, and then for up to drain.
+func ServeUntil(ctx context.Context, h http.Handler, l net.Listener, log *slog.Logger, drain time.Duration) error {
+	ds := &doors{}
+	ds.add("listen", &http.Server{Handler: h, ReadHeaderTimeout: time.Minute}, l)
+	return ds.serve(ctx, log, drain)
+}

@@ -1,0 +1,217 @@
+// Package servertest runs a whole Weir inside a test: the real handler on a loopback port, the embedded store in a
+// file of the test, real providers behind the guarded client. Only the clock is the test's.
+//
+// What to call: Start with the content of the pools; OIDC for an OpenID provider upstream; Weir.Browser for a
+// person and Weir.App for an application. It judges nothing by itself: what an answer should be, the test says.
+//
+// It is for tests only, and puts the parts together as cmd/weir does.
+package servertest
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/cookiejar"
+	"net/netip"
+	"net/url"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/weir-id/weir/federation"
+	"github.com/weir-id/weir/federation/audit"
+	"github.com/weir-id/weir/federation/outgoing"
+	"github.com/weir-id/weir/federation/pool"
+	"github.com/weir-id/weir/federation/secret"
+	"github.com/weir-id/weir/federation/store"
+	"github.com/weir-id/weir/federation/store/bolt"
+	"github.com/weir-id/weir/federation/token"
+	"github.com/weir-id/weir/providers"
+	"github.com/weir-id/weir/server"
+	"github.com/weir-id/weir/server/web"
+)
+
+// The base URLs of Options. Browsers of this package reach every host under them, and every other name, at Weir's
+// listener; addresses in digits are dialled as they are.
+const (
+	HTTP  = "http://login.test"
+	HTTPS = "https://example.com" // the name in the certificate of net/http/httptest
+)
+
+// Options say what runs. The zero value is an empty Weir on plain http.
+type Options struct {
+	Spec           pool.Spec
+	BaseURL        string // HTTP (the default), HTTPS, or another one with a name as its host
+	TrustedProxies []netip.Prefix
+	// UpstreamTimeout bounds a fetch from a provider; 0 is the default of package outgoing.
+	UpstreamTimeout time.Duration
+	// SealingKeys, the current one first; none generates one. See secret.ParseRing.
+	SealingKeys []string
+	// Clock is shared with upstream providers; nil makes one.
+	Clock *Clock
+	// Wrap changes the handler of the public listener, to put something in front of it.
+	Wrap func(http.Handler) http.Handler
+}
+
+// Weir is a running broker with everything that it is made of.
+type Weir struct {
+	URL       string // the base URL
+	Addr      string // of the public listener: 127.0.0.1:port
+	Clock     *Clock
+	Engine    *Engine
+	Ring      *secret.Ring
+	Directory *pool.Directory
+	Keys      *token.Keys
+	Issuer    *token.Issuer
+	Grants    *token.Grants
+	Broker    *federation.Broker
+	Server    *server.Server
+	Handler   http.Handler
+	Log       *Log
+	Events    *Events
+	Metrics   *server.Metrics
+
+	t testing.TB
+}
+
+// Start runs a Weir until the test ends.
+func Start(t testing.TB, o Options) *Weir {
+	t.Helper()
+	w := &Weir{URL: o.BaseURL, Clock: o.Clock, Log: &Log{}, Events: &Events{}, Metrics: server.NewMetrics("test"), t: t}
+	if w.URL == "" {
+		w.URL = HTTP
+	}
+	if w.Clock == nil {
+		w.Clock = NewClock()
+	}
+	w.Ring = ring(t, o.SealingKeys)
+	db, err := bolt.Open(filepath.Join(t.TempDir(), "weir.db"), bolt.Options{Now: w.Clock.Now})
+	w.must(err)
+	w.Engine = &Engine{Engine: db, writes: map[string]int{}}
+	t.Cleanup(func() { w.must(w.Engine.Close()) })
+	w.must(store.CheckRing(t.Context(), w.Engine, w.Ring))
+	w.wire(o)
+	w.Apply(o.Spec)
+	w.Handler, err = w.Server.Handler()
+	w.must(err)
+	if o.Wrap != nil {
+		w.Handler = o.Wrap(w.Handler)
+	}
+	w.serve()
+	w.Engine.Reset()
+	return w
+}
+
+func (w *Weir) must(err error) {
+	w.t.Helper()
+	if err != nil {
+		w.t.Fatalf("servertest: %v", err)
+	}
+}
+
+func ring(t testing.TB, keys []string) *secret.Ring {
+	t.Helper()
+	if len(keys) == 0 {
+		keys = []string{secret.GenerateKey()}
+	}
+	r, err := secret.ParseRing(strings.NewReader(strings.Join(keys, "\n")))
+	if err != nil {
+		t.Fatalf("servertest: %v", err)
+	}
+	return r
+}
+
+func (w *Weir) wire(o Options) {
+	w.t.Helper()
+	base, err := url.Parse(w.URL)
+	w.must(err)
+	now := w.Clock.Now
+	logger := slog.New(server.LogHandler{Handler: slog.NewJSONHandler(w.Log, &slog.HandlerOptions{Level: slog.LevelDebug})})
+	recorder := audit.Recorders{audit.Log{Logger: logger}, w.Metrics, w.Events}
+	client := outgoing.New(outgoing.Options{AllowPrivate: true, Timeout: o.UpstreamTimeout})
+	set := providers.NewSet(providers.Options{HTTP: client, AllowPrivate: true, Now: now})
+	w.Directory = &pool.Directory{Engine: w.Engine, Ring: w.Ring, Now: now, CheckProvider: checkProvider}
+	w.Keys = &token.Keys{Engine: w.Engine, Ring: w.Ring, Now: now}
+	w.Issuer = &token.Issuer{Keys: w.Keys, BaseURL: w.URL, Now: now}
+	w.Grants = &token.Grants{Engine: w.Engine, Ring: w.Ring, Now: now}
+	w.Broker = &federation.Broker{Directory: w.Directory, Providers: set, Grants: w.Grants, Ring: w.Ring, Audit: recorder, Now: now}
+	w.Server = &server.Server{
+		Site:      &web.Site{Base: base, Directory: w.Directory, TrustedProxies: o.TrustedProxies},
+		Directory: w.Directory, Broker: w.Broker, Grants: w.Grants, Issuer: w.Issuer, Keys: w.Keys,
+		Audit: recorder, Logger: logger, Metrics: w.Metrics, Now: now, TrustedProxies: o.TrustedProxies,
+	}
+}
+
+func checkProvider(ip pool.IdentityProvider) []pool.Problem {
+	var out []pool.Problem
+	for _, f := range providers.Validate(ip, true) {
+		out = append(out, pool.Problem{Path: "ProviderDetails." + f.Key, Message: f.Problem})
+	}
+	return out
+}
+
+// Apply creates or updates what spec names.
+func (w *Weir) Apply(spec pool.Spec) {
+	w.t.Helper()
+	plan, err := w.Directory.Plan(w.t.Context(), spec)
+	w.must(err)
+	w.must(w.Directory.Apply(w.t.Context(), plan))
+}
+
+// serve listens with the limits of the real listener, on TLS where the base URL says so.
+func (w *Weir) serve() {
+	w.t.Helper()
+	var lc net.ListenConfig
+	l, err := lc.Listen(w.t.Context(), "tcp", "127.0.0.1:0")
+	w.must(err)
+	w.Addr = l.Addr().String()
+	if w.secure() {
+		l = tls.NewListener(l, &tls.Config{Certificates: []tls.Certificate{certificate()}, MinVersion: tls.VersionTLS12})
+	}
+	srv := server.HTTP(w.Handler, w.Server.Logger)
+	served := make(chan error, 1)
+	go func() { served <- srv.Serve(l) }()
+	w.t.Cleanup(func() {
+		w.must(srv.Close())
+		if err := <-served; !errors.Is(err, http.ErrServerClosed) {
+			w.t.Errorf("servertest: serve: %v", err)
+		}
+	})
+}
+
+func (w *Weir) secure() bool { return strings.HasPrefix(w.URL, "https:") }
+
+// Transport reaches Weir under every name; addresses in digits are dialled as they are.
+func (w *Weir) Transport() *http.Transport {
+	tr := &http.Transport{
+		DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+			if host, _, err := net.SplitHostPort(addr); err != nil || net.ParseIP(host) == nil {
+				addr = w.Addr
+			}
+			var d net.Dialer
+			return d.DialContext(ctx, network, addr)
+		},
+		TLSClientConfig: &tls.Config{RootCAs: authority(), MinVersion: tls.VersionTLS12},
+	}
+	w.t.Cleanup(tr.CloseIdleConnections)
+	return tr
+}
+
+// Client is an http.Client without cookies that follows no redirect.
+func (w *Weir) Client() *http.Client {
+	return &http.Client{Transport: w.Transport(), CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+}
+
+// Browser is a new browser with an empty cookie jar.
+func (w *Weir) Browser() *Browser {
+	w.t.Helper()
+	jar, err := cookiejar.New(nil)
+	w.must(err)
+	c := w.Client()
+	c.Jar = jar
+	return &Browser{Client: c, Weir: w, t: w.t}
+}
