@@ -210,7 +210,7 @@ type benchTokens struct {
 func (r *benchRig) login(subject string) benchTokens {
 	r.b.Helper()
 	sum := sha256.Sum256([]byte(benchVerifier))
-	begun := r.send(http.MethodGet, "/oauth2/authorize?"+url.Values{
+	begun := r.send(http.MethodGet, "/oauth2/authorize?"+url.Values{ //nolint:bodyclose // a recorded answer, in memory
 		"response_type": {"code"}, "client_id": {benchClient}, "redirect_uri": {benchCallback}, "scope": {"openid email profile"}, "state": {"af0ifjsldkj"},
 		"nonce": {"n-0S6_WzA2Mj"}, "code_challenge": {base64.RawURLEncoding.EncodeToString(sum[:])}, "code_challenge_method": {"S256"},
 	}.Encode(), nil, http.StatusFound, nil)
@@ -219,7 +219,7 @@ func (r *benchRig) login(subject string) benchTokens {
 	for _, c := range begun.Cookies() {
 		cookies = append(cookies, c.Name+"="+c.Value)
 	}
-	back := r.send(http.MethodGet, "/oauth2/idpresponse?"+url.Values{"code": {subject + "~" + asked.Get("nonce")}, "state": {asked.Get("state")}}.Encode(),
+	back := r.send(http.MethodGet, "/oauth2/idpresponse?"+url.Values{"code": {subject + "~" + asked.Get("nonce")}, "state": {asked.Get("state")}}.Encode(), //nolint:bodyclose // a recorded answer, in memory
 		nil, http.StatusFound, http.Header{"Cookie": {strings.Join(cookies, "; ")}})
 	return r.tokens(url.Values{"grant_type": {"authorization_code"}, "code": {r.location(back).Get("code")},
 		"redirect_uri": {benchCallback}, "code_verifier": {benchVerifier}})
@@ -228,7 +228,7 @@ func (r *benchRig) login(subject string) benchTokens {
 func (r *benchRig) tokens(form url.Values) (t benchTokens) {
 	r.b.Helper()
 	basic := base64.StdEncoding.EncodeToString([]byte(benchClient + ":app-s3cret"))
-	resp := r.send(http.MethodPost, "/oauth2/token", form, http.StatusOK, http.Header{"Authorization": {"Basic " + basic}})
+	resp := r.send(http.MethodPost, "/oauth2/token", form, http.StatusOK, http.Header{"Authorization": {"Basic " + basic}}) //nolint:bodyclose // a recorded answer, in memory
 	if err := json.NewDecoder(resp.Body).Decode(&t); err != nil || t.Access == "" || t.ID == "" {
 		r.b.Fatalf("answer without tokens: %v", err)
 	}
@@ -283,6 +283,6 @@ func BenchmarkRefresh(b *testing.B) {
 func BenchmarkUserInfo(b *testing.B) {
 	bench(b, func(_ *testing.B, r *benchRig) func(int) {
 		header := http.Header{"Authorization": {"Bearer " + r.login("warm-up").Access}}
-		return func(int) { r.send(http.MethodGet, "/oauth2/userInfo", nil, http.StatusOK, header) }
+		return func(int) { r.send(http.MethodGet, "/oauth2/userInfo", nil, http.StatusOK, header) } //nolint:bodyclose // a recorded answer, in memory
 	})
 }

@@ -22,7 +22,7 @@ import (
 const (
 	upstreamID     = "weir-bench"
 	upstreamSecret = "bench-upstream-secret"
-	appSecret      = "bench-application-secret"
+	appSecret      = "bench-application-secret" //nolint:gosec // it guards nothing but a measurement on loopback
 	appCallback    = "https://app.bench.example/callback"
 	callbackPath   = "/oauth2/idpresponse"
 	providerName   = "Bench"
