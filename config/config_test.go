@@ -185,7 +185,7 @@ func TestFilesHaveALimit(t *testing.T) {
 	if _, err := config.LoadPools(write(t, "pool.yaml", strings.Repeat(comment, 8)), environment); err == nil || !strings.HasSuffix(err.Error(), "larger than 8192 KiB") {
 		t.Errorf("pool.yaml over 8 MiB: %v", err)
 	}
-	_, err := load(t, "apply: ["+strings.Repeat("1,", 200)+"1]")
+	_, err := load(t, "apply: ["+strings.Repeat("true,", 200)+"true]")
 	var faults config.Faults
 	if !errors.As(err, &faults) || len(faults) != 101 || faults[100].Message != "and 101 more" {
 		t.Errorf("%d faults, want 100 and a last line: %v", len(faults), err)

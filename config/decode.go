@@ -261,9 +261,10 @@ func (d *decoder) scalar(n *yaml.Node, out reflect.Value, path string) {
 	switch out.Kind() {
 	case reflect.String:
 		switch tag {
-		case "!!str", "!!timestamp": // YAML 1.2 has no timestamps: a plain date is text
+		// What looks like a number or a date is taken as it is written: MinLength: 1 means "1", as in the API model.
+		case "!!str", "!!timestamp", "!!int", "!!float":
 			out.SetString(n.Value)
-		case "!!int", "!!float", "!!bool":
+		case "!!bool":
 			d.wrong(n, path, "text; put it in quotes")
 		default:
 			d.wrong(n, path, "text")

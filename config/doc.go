@@ -8,7 +8,7 @@
 // The decoder is our own, on yaml.Node. The libraries stop at the first unknown key, report lines without paths or paths without
 // lines, and none lets a secret be a reference to a file or to the environment. What it takes is a subset of YAML:
 // one document, no anchors and aliases (so there is nothing that grows when it is expanded), no merge keys, no
-// tags of one's own, no null, and text that looks like a number must be quoted.
+// tags of one's own, no null, and text that looks like true or false must be quoted.
 //
 // A fault never quotes the value of a secret or of a store address.
 package config

@@ -75,3 +75,19 @@ func TestEveryFieldOfAPoolFileCanBeWritten(t *testing.T) {
 	}
 	missing(reflect.ValueOf(got), "Spec")
 }
+
+func TestNumbersInTextAreTakenAsWritten(t *testing.T) {
+	s, err := config.LoadPools(write(t, "pool.yaml", `
+UserPools:
+- PoolName: 007
+  Schema: [{Name: n, AttributeDataType: Number, NumberAttributeConstraints: {MinValue: -1.50, MaxValue: 1e3}}]
+`), environment)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := s.UserPools[0]
+	c := p.Schema[0].NumberAttributeConstraints
+	if p.PoolName != "007" || c.MinValue != "-1.50" || c.MaxValue != "1e3" {
+		t.Errorf("got %q %q %q", p.PoolName, c.MinValue, c.MaxValue)
+	}
+}

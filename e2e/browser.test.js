@@ -40,6 +40,9 @@ describe('weir demo', () => {
   const atChooser = (page) => page.locator('a.provider').first()
   const signedIn = (page) => page.getByText('cognito:username')
 
+  // The first row about a claim: that of the ID token.
+  const row = (page, claim) => page.getByRole('row').filter({ has: page.getByText(claim, { exact: true }) }).first()
+
   // From the sample application to the provider's form, with a look at the pages in between.
   async function toProvider(page, look = async () => {}) {
     await page.goto(app)
@@ -74,8 +77,10 @@ describe('weir demo', () => {
       for (const claim of ['sub', 'email', 'token_use', 'cognito:username']) {
         assert.ok((await page.getByText(claim).count()) > 0, `the page does not show ${claim}`)
       }
+      const [sub, jti] = [await row(page, 'sub').innerText(), await row(page, 'jti').innerText()]
       await press(page, /refresh/i)
-      await signedIn(page).first().waitFor()
+      await row(page, 'jti').filter({ hasNotText: jti.split(/\s+/)[1] }).waitFor() // other tokens
+      assert.equal(await row(page, 'sub').innerText(), sub, 'of the same person')
       await inspect(page, 'refreshed')
       await press(page, /sign out/i)
       await page.getByRole('link', { name: /sign in/i }).or(page.getByRole('button', { name: /sign in/i })).first().waitFor()
@@ -146,6 +151,7 @@ describe('weir demo', () => {
     }))
 
   test('Ctrl-C ends it within five seconds and leaves nothing behind', async () => {
+    assert.notDeepEqual(await readdir(temp), [], 'the demonstration keeps its store elsewhere')
     assert.deepEqual(await demo.stop('SIGINT'), { code: 0, signal: null })
     assert.deepEqual(await readdir(temp), [])
   })

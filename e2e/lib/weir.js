@@ -15,9 +15,15 @@ const run = promisify(execFile)
 // buildWeir builds the command into a directory of its own. It returns { path, remove }.
 export async function buildWeir() {
   const dir = await mkdtemp(join(tmpdir(), 'weir-bin-'))
+  const remove = () => rm(dir, { recursive: true, force: true })
   const path = join(dir, 'weir')
-  await run('go', ['build', '-o', path, './cmd/weir'], { cwd: root, maxBuffer: 1 << 24 })
-  return { path, remove: () => rm(dir, { recursive: true, force: true }) }
+  try {
+    await run('go', ['build', '-o', path, './cmd/weir'], { cwd: root, maxBuffer: 1 << 24 })
+  } catch (err) {
+    await remove()
+    throw new Error(`go build ./cmd/weir: ${err.stderr || err.message}`)
+  }
+  return { path, remove }
 }
 
 // freePort asks the kernel for a port that nobody uses.

@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -45,8 +46,8 @@ func do(t *testing.T, c *http.Client, method, url string, header ...string) (str
 	if err != nil {
 		t.Fatal(err)
 	}
-	for i := 0; i < len(header); i += 2 {
-		req.Header.Set(header[i], header[i+1])
+	for pair := range slices.Chunk(header, 2) {
+		req.Header.Set(pair[0], pair[1])
 	}
 	resp, err := c.Do(req)
 	if err != nil {
@@ -59,7 +60,7 @@ func do(t *testing.T, c *http.Client, method, url string, header ...string) (str
 	return string(body), nil
 }
 
-func hello(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "hello") }
+func hello(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprint(w, "hello") }
 
 func TestPrivateAddressIsRefused(t *testing.T) {
 	var hits atomic.Int32
@@ -148,10 +149,9 @@ func TestProxyOfTheEnvironmentIsNotUsed(t *testing.T) {
 func TestRedirect(t *testing.T) {
 	var posts atomic.Int32
 	other := plain(t, func(w http.ResponseWriter, r *http.Request) {
-		fmt.Fprintf(w, "other auth=%q cookie=%q referer=%q", r.Header.Get("Authorization"), r.Header.Get("Cookie"), r.Referer())
+		_, _ = fmt.Fprintf(w, "other auth=%q cookie=%q referer=%q", r.Header.Get("Authorization"), r.Header.Get("Cookie"), r.Referer())
 	})
-	var home *httptest.Server
-	home = plain(t, func(w http.ResponseWriter, r *http.Request) {
+	home := plain(t, func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case "/3", "/2", "/1":
 			http.Redirect(w, r, fmt.Sprintf("/%c", r.URL.Path[1]-1), http.StatusFound)
@@ -169,7 +169,7 @@ func TestRedirect(t *testing.T) {
 		case "/taken":
 			posts.Add(1)
 		default:
-			fmt.Fprintf(w, "home auth=%q", r.Header.Get("Authorization"))
+			_, _ = fmt.Fprintf(w, "home auth=%q", r.Header.Get("Authorization"))
 		}
 	})
 	down, opts := secure(t, func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, home.URL, http.StatusFound) })
@@ -207,7 +207,7 @@ func TestCredentialsDoNotComeBack(t *testing.T) {
 	other = plain(t, func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, home.URL+"/back", http.StatusFound) })
 	home = plain(t, func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/back" {
-			fmt.Fprintf(w, "auth=%q", r.Header.Get("Authorization"))
+			_, _ = fmt.Fprintf(w, "auth=%q", r.Header.Get("Authorization"))
 			return
 		}
 		http.Redirect(w, r, other.URL, http.StatusFound)
@@ -234,12 +234,12 @@ func TestBodyLimit(t *testing.T) {
 	s := plain(t, func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case "/exact":
-			fmt.Fprint(w, strings.Repeat("x", limit))
+			_, _ = fmt.Fprint(w, strings.Repeat("x", limit))
 		case "/declared":
-			fmt.Fprint(w, strings.Repeat("x", limit+1))
+			_, _ = fmt.Fprint(w, strings.Repeat("x", limit+1))
 		case "/chunked":
 			for range limit + 1 {
-				fmt.Fprint(w, "x")
+				_, _ = fmt.Fprint(w, "x")
 				w.(http.Flusher).Flush()
 			}
 		case "/endless":
@@ -273,7 +273,7 @@ func TestBodyLimit(t *testing.T) {
 func TestTimeout(t *testing.T) {
 	s := plain(t, func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/body" {
-			fmt.Fprint(w, "the beginning")
+			_, _ = fmt.Fprint(w, "the beginning")
 			w.(http.Flusher).Flush()
 		}
 		<-r.Context().Done()

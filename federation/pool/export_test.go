@@ -13,3 +13,6 @@ var (
 	DiffFields       = diff
 	LowerAlphanumers = lowerAlphanumerics
 )
+
+// Field is one comparable part.
+type Field = field

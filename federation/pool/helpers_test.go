@@ -17,7 +17,7 @@ import (
 	"github.com/weir-id/weir/federation/store/bolt"
 )
 
-// counting counts what reaches the engine, and fails puts on demand.
+// counting counts reads and successful puts, and fails puts on demand.
 type counting struct {
 	store.Engine
 	reads, writes atomic.Int64
@@ -46,8 +46,11 @@ func (c *counting) Put(ctx context.Context, kind string, d store.Doc) (uint64, e
 		return 0, errPulled
 	}
 	c.failAfter.Add(-1)
-	c.writes.Add(1)
-	return c.Engine.Put(ctx, kind, d)
+	v, err := c.Engine.Put(ctx, kind, d)
+	if err == nil {
+		c.writes.Add(1)
+	}
+	return v, err
 }
 
 // clock is a wall clock that the test turns.
@@ -77,7 +80,8 @@ type fixture struct {
 
 func newFixture(t testing.TB) *fixture {
 	t.Helper()
-	db, err := bolt.Open(filepath.Join(t.TempDir(), "weir.db"), bolt.Options{})
+	c := &clock{now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}
+	db, err := bolt.Open(filepath.Join(t.TempDir(), "weir.db"), bolt.Options{Now: c.Now})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -90,7 +94,7 @@ func newFixture(t testing.TB) *fixture {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := &fixture{engine: &counting{Engine: db}, clock: &clock{now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}}
+	f := &fixture{engine: &counting{Engine: db}, clock: c}
 	f.engine.failAfter.Store(-1)
 	f.Directory = &pool.Directory{Engine: f.engine, Ring: ring, Now: f.clock.Now}
 	return f

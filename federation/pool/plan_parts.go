@@ -3,6 +3,7 @@ package pool
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 
 	"github.com/weir-id/weir/federation/secret"
@@ -73,6 +74,9 @@ func (pl *planner) distinctProviders(path string, wanted, others []IdentityProvi
 	}
 }
 
+// minClientSecret is ClientSecretType's least length. A shorter one is kept, since it may be what an application has, with a warning.
+const minClientSecret = 24
+
 // planClients compares the clients of a pool.
 func (pl *planner) planClients(ctx context.Context, pp poolPlan, providers []IdentityProvider) error {
 	stored, err := entries(ctx, pl.d.clients(), pp)
@@ -89,6 +93,9 @@ func (pl *planner) planClients(ctx context.Context, pp poolPlan, providers []Ide
 		want, generated, problems := desiredClient(s, old.Value, pp.want.ID)
 		pl.problems.under(path, problems)
 		pl.problems.under(path, ValidateClient(want, pp.want, providerNames(providers)))
+		if n := len(s.ClientSecret.Reveal()); n > 0 && n < minClientSecret {
+			(*Problems)(&pl.plan.Warnings).add(path+".ClientSecret", fmt.Sprintf("has %d characters; fewer than %d can be guessed", n, minClientSecret))
+		}
 		if seen["id "+want.ID] || (s.ClientID == "" && seen["name "+s.ClientName]) {
 			pl.problems.add(path, "stands for the same client as an earlier entry")
 		}

@@ -90,6 +90,7 @@ func schemaFrom(specs []SchemaSpec) ([]SchemaAttribute, Problems) {
 			a, found = customFrom(s)
 			ps.under(path, found)
 			ps.under(path, validateCustom(a))
+			a.Required = false // reported; it shall not be missed in every mapping as well
 			schema = append(schema, a)
 		}
 		ps.under(path, validateConstraints(a))

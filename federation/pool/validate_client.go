@@ -10,7 +10,7 @@ import (
 
 var (
 	clientIDPattern     = regexp.MustCompile(`^[\w+]{1,128}$`)                    // ClientIdType
-	clientSecretPattern = regexp.MustCompile(`^[\w+]{24,64}$`)                    // ClientSecretType
+	clientSecretPattern = regexp.MustCompile(`^[\x21-\x7e]{1,128}$`)              // wider than ClientSecretType, for clients that come with a secret
 	scopePattern        = regexp.MustCompile(`^[\x21\x23-\x5B\x5D-\x7E]{1,256}$`) // ScopeType
 )
 
@@ -63,7 +63,7 @@ func ValidateClient(c Client, p Pool, providers []string) []Problem {
 		ps.add("ClientId", "must have 1 to 128 characters of letters, digits, _ and +")
 	}
 	if !c.Secret.IsZero() && !clientSecretPattern.MatchString(c.Secret.Reveal()) {
-		ps.add("ClientSecret", "must have 24 to 64 characters of letters, digits, _ and +")
+		ps.add("ClientSecret", "must have 1 to 128 printable ASCII characters and no space")
 	}
 	validateURLs(&ps, c)
 	validateOAuth(&ps, c)

@@ -5,6 +5,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/weir-id/weir/mapping"
 )
 
 var (
@@ -93,6 +95,8 @@ func checkMapping(ps, warn *Problems, ip IdentityProvider, p Pool) {
 		path := entry("AttributeMapping", target)
 		if claim == "" || len(claim) > maxClaimName || !storable(claim) {
 			ps.add(path, "must name a claim, in at most 2048 bytes")
+		} else if _, err := mapping.Compile(map[string]string{target: claim}); err != nil {
+			ps.add(path, err.Error())
 		}
 		if target == mapUsername {
 			if want := subjectClaims[ip.Type]; want != claim && ip.Type != "SAML" {

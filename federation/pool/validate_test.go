@@ -100,7 +100,7 @@ func TestValidateClient(t *testing.T) {
 		"no name":                  {func(c client) { c.Name = "" }, "ClientName: must have"},
 		"id with a dash":           {func(c client) { c.ID = "a-b" }, "ClientId: must have"},
 		"id of 129":                {func(c client) { c.ID = strings.Repeat("a", 129) }, "ClientId: must have"},
-		"short secret":             {func(c client) { c.Secret = secret.New("short") }, "ClientSecret: must have 24 to 64"},
+		"secret with a space":      {func(c client) { c.Secret = secret.New("two words") }, "ClientSecret: must have 1 to 128"},
 		"secret of 24":             {func(c client) { c.Secret = secret.New(strings.Repeat("s", 24)) }, ""},
 		"plain http":               {func(c client) { c.CallbackURLs = []string{"http://a.example/"} }, "CallbackURLs[0]: must use https"},
 		"bad logout URL":           {func(c client) { c.LogoutURLs = []string{"https://a.example/", "x"} }, "LogoutURLs[1]: must be an absolute"},

@@ -12,7 +12,16 @@ import (
 // EndSession ends the session and revokes every grant that was made in it, for whichever client, and returns
 // those that gave anything until now. An error may come with grants that were ended before it.
 func (g *Grants) EndSession(ctx context.Context, sessionID string) (ended []Grant, err error) {
-	if ended, err = g.end(ctx, sessionIndex(sessionID), "session ended"); err != nil {
+	const reason = "session ended"
+	// The grant that began the session is found by its key; the index has the later ones.
+	r, err := g.get(ctx, sessionID)
+	if err == nil && r != nil && r.SessionID == r.ID && !r.over() {
+		ended, err = g.endOne(ctx, r.ID, reason, nil)
+	}
+	if err == nil {
+		ended, err = g.end(ctx, sessionIndex(sessionID), reason, ended)
+	}
+	if err != nil {
 		return ended, fmt.Errorf("end session: %w", err)
 	}
 	return ended, nil
@@ -21,19 +30,9 @@ func (g *Grants) EndSession(ctx context.Context, sessionID string) (ended []Gran
 // EndUser ends all sessions of the user, revokes all grants and returns how many gave anything until now. A sign-in that
 // is under way may finish behind its back: whoever signs a user out everywhere first sets User.SignedOutAt.
 func (g *Grants) EndUser(ctx context.Context, poolID, sub string) (int, error) {
-	ended, err := g.end(ctx, userIndex(poolID, sub), "all of the user's grants ended")
+	ended, err := g.end(ctx, userIndex(poolID, sub), "all of the user's grants ended", nil)
 	if err != nil {
 		return len(ended), fmt.Errorf("end user's grants: %w", err)
-	}
-	return len(ended), nil
-}
-
-// EndClient revokes all grants to the client and returns how many gave anything until now. Sessions that began at
-// the client end too.
-func (g *Grants) EndClient(ctx context.Context, poolID, clientID string) (int, error) {
-	ended, err := g.end(ctx, clientIndex(poolID, clientID), "all of the client's grants ended")
-	if err != nil {
-		return len(ended), fmt.Errorf("end client's grants: %w", err)
 	}
 	return len(ended), nil
 }
@@ -62,21 +61,26 @@ func (g *Grants) EndUpstream(ctx context.Context, poolID, provider, index string
 	return ended, nil
 }
 
-func (g *Grants) end(ctx context.Context, index, reason string) (ended []Grant, err error) {
-	kind := g.kind()
-	err = kind.All(ctx, index, func(e store.Entry[record]) error {
-		e, err := kind.Update(ctx, e.Value.ID, func(r *record) error {
-			r.revoke(g.Now().UTC(), reason)
-			r.SessionExpires = time.Time{}
-			return nil
-		})
-		if errors.Is(err, store.ErrNotFound) {
-			return nil // expired meanwhile
-		}
-		if err == nil {
-			ended = append(ended, e.Value.Grant)
-		}
+// end ends every grant of that index entry and appends what it ended to ended.
+func (g *Grants) end(ctx context.Context, index, reason string, ended []Grant) ([]Grant, error) {
+	err := g.kind().All(ctx, index, func(e store.Entry[record]) (err error) {
+		ended, err = g.endOne(ctx, e.Value.ID, reason, ended)
 		return err
 	})
 	return ended, err
+}
+
+func (g *Grants) endOne(ctx context.Context, id, reason string, ended []Grant) ([]Grant, error) {
+	e, err := g.kind().Update(ctx, id, func(r *record) error {
+		r.revoke(g.Now().UTC(), reason)
+		r.SessionExpires = time.Time{}
+		return nil
+	})
+	if errors.Is(err, store.ErrNotFound) {
+		return ended, nil // expired meanwhile
+	}
+	if err != nil {
+		return ended, err
+	}
+	return append(ended, e.Value.Grant), nil
 }

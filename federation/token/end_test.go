@@ -51,9 +51,6 @@ func TestEnding(t *testing.T) {
 		{"the user of another pool", func(w *world, _ map[string]token.Grant) (int, error) {
 			return w.grants.EndUser(t.Context(), "local_Other0001", w.user.Sub)
 		}, nil},
-		{"a client", func(w *world, _ map[string]token.Grant) (int, error) {
-			return w.grants.EndClient(t.Context(), w.pool.ID, "mailclient0000000000000001")
-		}, []string{"laptop-mail"}},
 		{"the upstream session", func(w *world, _ map[string]token.Grant) (int, error) {
 			ended, err := w.grants.EndUpstream(t.Context(), w.pool.ID, "Corp", "upstream-1")
 			return len(ended), err

@@ -101,21 +101,28 @@ func (g *Grants) kind() *store.Kind[record] {
 	}}
 }
 
-// index lets every grant that still gives anything be found by user, client, session and upstream session.
+// over reports whether the grant gives nothing any more.
+func (r *record) over() bool { return !r.Revoked.IsZero() && r.SessionExpires.IsZero() }
+
+// index lets every grant that still gives anything be found by its user, its upstream session, and a session that began
+// before it. Each entry costs every sign-in, so there is none that nobody needs: the first
+// grant of a session is found by key, and a client that was removed voids its grants by not being there.
 func (r *record) index() []string {
-	if !r.Revoked.IsZero() && r.SessionExpires.IsZero() {
+	if r.over() {
 		return nil
 	}
-	out := []string{userIndex(r.PoolID, r.Sub), clientIndex(r.PoolID, r.ClientID), sessionIndex(r.SessionID)}
+	out := []string{userIndex(r.PoolID, r.Sub)}
+	if r.SessionID != r.ID {
+		out = append(out, sessionIndex(r.SessionID))
+	}
 	if r.SessionIndex != "" {
 		out = append(out, upstreamIndex(r.PoolID, r.Provider, r.SessionIndex))
 	}
 	return out
 }
 
-func userIndex(poolID, sub string) string        { return "user:" + poolID + "/" + sub + "/" }
-func clientIndex(poolID, clientID string) string { return "client:" + poolID + "/" + clientID + "/" }
-func sessionIndex(sessionID string) string       { return "session:" + sessionID + "/" }
+func userIndex(poolID, sub string) string  { return "user:" + poolID + "/" + sub + "/" }
+func sessionIndex(sessionID string) string { return "session:" + sessionID + "/" }
 
 // upstreamIndex hashes the session index, which is the provider's to choose: of any length and any bytes.
 func upstreamIndex(poolID, provider, index string) string {

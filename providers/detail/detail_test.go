@@ -12,8 +12,8 @@ import (
 
 func details(pairs ...string) pool.Details {
 	d := pool.Details{}
-	for i := 0; i < len(pairs); i += 2 {
-		d[pairs[i]] = secret.New(pairs[i+1])
+	for pair := range slices.Chunk(pairs, 2) {
+		d[pair[0]] = secret.New(pair[1])
 	}
 	return d
 }

@@ -42,12 +42,12 @@ import (
 //	userinfo                       auto (default: asked where the provider has it), always (it must have it) or never
 const (
 	keyClientID          = "client_id"
-	keyClientSecret      = "client_secret" //nolint:gosec // G101: the name of a setting
+	keyClientSecret      = "client_secret"
 	keyIssuer            = "oidc_issuer"
 	keyScopes            = "authorize_scopes"
 	keyUserInfoMethod    = "attributes_request_method"
 	keyAuthURL           = "authorize_url"
-	keyTokenURL          = "token_url" //nolint:gosec // G101: the name of a setting
+	keyTokenURL          = "token_url"
 	keyUserInfoURL       = "attributes_url"
 	keyJWKSURL           = "jwks_uri"
 	keyAddAttributes     = "attributes_url_add_attributes"

@@ -48,7 +48,8 @@ func (p *Provider) discover(ctx context.Context) (*metadata, error) {
 		var transport *url.Error
 		switch {
 		case errors.As(err, &mismatch):
-			return nil, fault.New(fault.Config, publicMisconfig, fmt.Errorf("%w: %w: expected %q, found %s", ErrDiscovery, ErrIssuer, p.s.issuer, quote(mismatch.Discovered)))
+			return nil, fault.New(fault.Config, publicMisconfig,
+				fmt.Errorf("%w: %w: expected %q, found %s", ErrDiscovery, ErrIssuer, p.s.issuer, quote(mismatch.Discovered)))
 		case errors.As(err, &transport):
 			return nil, asFault(ErrDiscovery, err)
 		default:
@@ -144,22 +145,26 @@ func badAnswer(sentinel, err error) *fault.Error {
 	return fault.New(fault.Upstream, publicBadAnswer, fmt.Errorf("%w: %w", sentinel, err))
 }
 
-// fetch makes one request and returns the answer with its body. Its errors are those of the client.
-func fetch(ctx context.Context, client *http.Client, method, url string, header http.Header) (*http.Response, []byte, error) {
+// fetch makes one request and returns the body and content type of an answer of status 200. Its errors are faults
+// under the sentinel.
+func fetch(ctx context.Context, client *http.Client, sentinel error, method, url string, header http.Header) ([]byte, string, error) {
 	req, err := http.NewRequestWithContext(ctx, method, url, nil)
 	if err != nil {
-		return nil, nil, err
+		return nil, "", misconfigured("%s", quote(err.Error()))
 	}
 	if header != nil {
 		req.Header = header
 	}
 	resp, err := client.Do(req)
 	if err != nil {
-		return nil, nil, err
+		return nil, "", asFault(sentinel, err)
 	}
 	body, err := io.ReadAll(resp.Body)
 	if err := errors.Join(err, resp.Body.Close()); err != nil {
-		return nil, nil, err
+		return nil, "", asFault(sentinel, err)
 	}
-	return resp, body, nil
+	if resp.StatusCode != http.StatusOK {
+		return nil, "", badAnswer(sentinel, fmt.Errorf("status %d from %s", resp.StatusCode, quote(url)))
+	}
+	return body, resp.Header.Get("Content-Type"), nil
 }

@@ -178,11 +178,14 @@ func TestDiscoveryCache(t *testing.T) {
 		if n := r.count(oidctest.EndpointDiscovery); n != 1 {
 			t.Errorf("%d fetches within the hour", n)
 		}
-		r.op.Set(endpoint(oidctest.EndpointDiscovery, oidctest.Drop))
+		r.op.Set(endpoint(oidctest.EndpointDiscovery, oidctest.Reply(503, "text/plain", "down")))
 		r.clock.Advance(22 * time.Hour)
-		r.mustLogin()
-		if n := r.count(oidctest.EndpointDiscovery); n < 2 {
-			t.Error("not fetched again")
+		for range 5 {
+			r.mustLogin()
+			r.clock.Advance(10 * time.Second)
+		}
+		if n := r.count(oidctest.EndpointDiscovery); n != 2 {
+			t.Errorf("%d fetches, want one within the minute of the outage", n-1)
 		}
 		r.clock.Advance(2 * time.Hour)
 		_, err := r.rp.Begin(t.Context(), r.attempt())

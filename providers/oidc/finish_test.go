@@ -215,6 +215,7 @@ func TestTokenEndpoint(t *testing.T) {
 	}
 	echo := endpoint(oidctest.EndpointToken, func(http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { // repeats all that it was sent
+			w.Header().Set("Content-Type", "application/json")
 			w.WriteHeader(http.StatusBadRequest)
 			_ = json.NewEncoder(w).Encode(map[string]string{"error": "invalid_request " + r.Form.Get("client_secret"), "error_description": r.Form.Encode()})
 		})

@@ -75,12 +75,9 @@ func tryKeys(jws *jose.JSONWebSignature, keys []jose.JSONWebKey) ([]byte, bool) 
 // fetchKeys returns the usable signature keys at url. Keys that are of an unknown kind, private, symmetric,
 // for encryption, too weak or too large are left out (RFC 7517 section 5).
 func fetchKeys(ctx context.Context, client *http.Client, url string) ([]jose.JSONWebKey, error) {
-	resp, body, err := fetch(ctx, client, http.MethodGet, url, nil)
+	body, _, err := fetch(ctx, client, ErrKeys, http.MethodGet, url, nil)
 	if err != nil {
 		return nil, err
-	}
-	if resp.StatusCode != http.StatusOK {
-		return nil, badAnswer(ErrKeys, fmt.Errorf("status %d from %s", resp.StatusCode, quote(url)))
 	}
 	var set struct {
 		Keys []json.RawMessage `json:"keys"`

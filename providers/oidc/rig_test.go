@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -75,8 +76,8 @@ func client() oidctest.Client {
 // configure makes our side anew, with nothing cached.
 func (r *rig) configure(pairs ...string) {
 	r.t.Helper()
-	for i := 0; i < len(pairs); i += 2 {
-		r.details[pairs[i]] = pairs[i+1]
+	for pair := range slices.Chunk(pairs, 2) {
+		r.details[pair[0]] = pair[1]
 	}
 	maps.DeleteFunc(r.details, func(_, v string) bool { return v == "" })
 	var err error

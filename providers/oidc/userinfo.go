@@ -28,14 +28,11 @@ var vouched = map[string]string{"email": "email_verified", "phone_number": "phon
 // fetchUserInfo returns the verified claims of the userinfo endpoint (OpenID Connect Core section 5.3) about subject.
 func (p *Provider) fetchUserInfo(ctx context.Context, md *metadata, accessToken, subject string) (mapping.Claims, error) {
 	header := http.Header{"Authorization": {"Bearer " + accessToken}, "Accept": {"application/json, application/jwt"}}
-	resp, body, err := fetch(ctx, p.http, p.s.userInfoMethod, md.userInfoURL, header)
+	body, contentType, err := fetch(ctx, p.http, ErrUserInfo, p.s.userInfoMethod, md.userInfoURL, header)
 	if err != nil {
-		return nil, asFault(ErrUserInfo, err)
+		return nil, err
 	}
-	if resp.StatusCode != http.StatusOK {
-		return nil, badAnswer(ErrUserInfo, fmt.Errorf("status %d", resp.StatusCode))
-	}
-	kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type")) // an unreadable type is not that of a JWT
+	kind, _, _ := mime.ParseMediaType(contentType) // an unreadable type is not that of a JWT
 	isJWT := kind == "application/jwt"
 	if isJWT {
 		if body, err = md.payload(ctx, body); err != nil {

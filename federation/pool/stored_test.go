@@ -1,0 +1,191 @@
+package pool_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/weir-id/weir/federation/pool"
+	"github.com/weir-id/weir/federation/secret"
+	"github.com/weir-id/weir/federation/store"
+)
+
+var update = flag.Bool("update", false, "rewrite the golden files")
+
+var (
+	created  = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	modified = time.Date(2026, 3, 2, 12, 0, 0, 123e6, time.UTC)
+)
+
+func fullClient() pool.Client {
+	return pool.Client{
+		ID: "client1", PoolID: "local_Example01", Name: "web", Secret: secret.New("not-a-real-secret"),
+		CallbackURLs: []string{"https://a.example/cb"}, LogoutURLs: []string{"https://a.example/"}, DefaultRedirectURI: "https://a.example/cb",
+		Flows: []string{"code"}, Scopes: []string{"openid"}, Providers: []string{"Corp"},
+		IDTokenValidity: time.Hour, AccessTokenValidity: 2 * time.Hour, RefreshTokenValidity: 72 * time.Hour, AuthSessionValidity: 4 * time.Minute,
+		RotateRefreshTokens: true, RotationGrace: 30 * time.Second, EnableTokenRevocation: true,
+		ReadAttributes: []string{"email"}, WriteAttributes: []string{}, Created: created, Modified: modified,
+	}
+}
+
+func fullProvider() pool.IdentityProvider {
+	return pool.IdentityProvider{
+		PoolID: "local_Example01", Name: "Corp", Type: "OIDC",
+		Details:          pool.Details{"client_id": secret.New("weir"), "client_secret": secret.New("not-a-real-secret")},
+		AttributeMapping: map[string]string{"email": "email"}, Identifiers: []string{"example.com"}, Created: created, Modified: modified,
+	}
+}
+
+func fullPool() pool.Pool {
+	p := goodPool()
+	p.Domain, p.SigningKeyDays, p.Created, p.Modified = "example", 90, created, modified
+	return p
+}
+
+func fullUser() pool.User {
+	return pool.User{
+		PoolID: "local_Example01", Sub: "0b9c5a7e-6a52-4a39-9d5f-0d1f6f0a3c55", Username: "Corp_A1", Status: pool.StatusExternalProvider, Enabled: true,
+		Attributes: attrs{"email": "Jane@example.com", "email_verified": "true"},
+		Identities: []pool.LinkedIdentity{{
+			Provider: "Corp", ProviderType: "OIDC", Issuer: "https://idp.example.com", Subject: "A1", Primary: true, Created: created,
+		}},
+		SignedOutAt: modified, Created: created, Modified: modified,
+	}
+}
+
+// plain is what a kind keeps, without envelope and seal.
+func plain(v any) ([]byte, error) {
+	if s, ok := v.(store.Stored); ok {
+		return s.MarshalStored()
+	}
+	return json.Marshal(v)
+}
+
+// The golden files are what installations have on their disks: they are never rewritten for a released schema
+// number, a new one gets a new file.
+func TestStoredFormsStayReadable(t *testing.T) {
+	c, ip, p, u := fullClient(), fullProvider(), fullPool(), fullUser()
+	for name, v := range map[string]any{"client": &c, "provider": &ip, "pool": &p, "user": &u} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join("testdata", name+".v1.json")
+			got, err := plain(v)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if *update {
+				if err := os.WriteFile(path, append(got, '\n'), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			golden, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if string(got)+"\n" != string(golden) {
+				t.Errorf("stored form\n%s, golden\n%s", got, golden)
+			}
+			back := reflect.New(reflect.TypeOf(v).Elem())
+			if s, ok := back.Interface().(store.Stored); ok {
+				err = s.UnmarshalStored(golden)
+			} else {
+				err = json.Unmarshal(golden, back.Interface())
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if again, err := plain(back.Interface()); err != nil || string(again)+"\n" != string(golden) {
+				t.Errorf("read back and stored again\n%s, error %v", again, err)
+			}
+		})
+	}
+}
+
+// recording keeps the documents that reach the engine.
+type recording struct {
+	store.Engine
+	docs []store.Doc
+}
+
+func (r *recording) Put(ctx context.Context, kind string, d store.Doc) (uint64, error) {
+	r.docs = append(r.docs, d)
+	return r.Engine.Put(ctx, kind, d)
+}
+
+func TestSecretsNeitherReachTheStoreInTheClearNorAPrinter(t *testing.T) {
+	const hush = "hushhushhushhushhushhush"
+	f := newFixture(t)
+	p, ip := f.withPool(t)
+	rec := &recording{Engine: f.engine}
+	f.Engine = rec
+	c := goodClient()
+	c.Secret = secret.New(hush)
+	c, err1 := f.CreateClient(t.Context(), c)
+	ip.Details = pool.Details{"client_secret": secret.New(hush)}
+	ip, err2 := f.UpdateProvider(t.Context(), ip)
+	if err := errors.Join(err1, err2); err != nil {
+		t.Fatal(err)
+	}
+	if len(rec.docs) != 2 {
+		t.Fatalf("%d documents", len(rec.docs))
+	}
+	for _, d := range rec.docs {
+		if strings.Contains(string(d.Body), hush) || strings.Contains(string(d.Body), "Corp") {
+			t.Errorf("in the clear: %q", d.Body)
+		}
+	}
+	plan, err := f.Plan(t.Context(), pool.Spec{UserPools: []pool.PoolSpec{{
+		PoolName: p.Name, ID: p.ID, Domain: "example",
+		IdentityProviders: []pool.ProviderSpec{{ProviderName: "Corp", ProviderType: "OIDC", ProviderDetails: map[string]secret.Text{"client_secret": secret.New(hush + "2")}}},
+		Clients:           []pool.ClientSpec{{ClientName: "new", ClientSecret: secret.New(hush + "3")}},
+	}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, v := range []any{c, ip, plan.Changes} {
+		for _, verb := range []string{"%v", "%+v", "%#v", "%s"} {
+			if s := fmt.Sprintf(verb, v); strings.Contains(s, hush) {
+				t.Errorf("%s prints a secret: %s", verb, s)
+			}
+		}
+	}
+}
+
+// Whatever differs between two stored forms must show as a difference, or Apply would pass over it.
+func TestEveryFieldTakesPartInTheDifference(t *testing.T) {
+	everyField(t, fullClient(), pool.ClientFields, "ID", "PoolID", "Created", "Modified")
+	everyField(t, fullProvider(), pool.ProviderFields, "PoolID", "Name", "Created", "Modified")
+	everyField(t, fullPool(), pool.PoolFields, "ID", "Created", "Modified")
+	full := pool.SchemaAttribute{
+		Name: "custom:a", DataType: "String", Mutable: true, Required: true, DeveloperOnly: true,
+		String: &pool.StringConstraints{Min: ptr(1), Max: ptr(2)}, Number: &pool.NumberConstraints{Min: ptr(1.0), Max: ptr(2.0)},
+	}
+	everyField(t, full, func(a pool.SchemaAttribute) []pool.Field {
+		return pool.PoolFields(pool.Pool{Schema: []pool.SchemaAttribute{a}})
+	})
+}
+
+// everyField empties each field of full in turn and looks for a difference.
+func everyField[T any](t *testing.T, full T, fields func(T) []pool.Field, identity ...string) {
+	t.Helper()
+	for i := range reflect.TypeFor[T]().NumField() {
+		name := reflect.TypeFor[T]().Field(i).Name
+		other := full
+		if f := reflect.ValueOf(&other).Elem().Field(i); f.IsZero() {
+			t.Errorf("%T: the test leaves out %s", full, name)
+		} else {
+			f.SetZero()
+		}
+		if got := len(pool.DiffFields(fields(full), fields(other))) > 0; got == slices.Contains(identity, name) {
+			t.Errorf("%T: a change of %s shows: %v", full, name, got)
+		}
+	}
+}
