@@ -365,8 +365,9 @@ func parseNameID(root *xmltree.Node) (NameID, error) {
 		Format: xmlsig.Attr(el, "Format"), NameQualifier: xmlsig.Attr(el, "NameQualifier"),
 		SPNameQualifier: xmlsig.Attr(el, "SPNameQualifier"), SPProvidedID: xmlsig.Attr(el, "SPProvidedID"),
 	}
+	// As given, white space and all: it is compared with what the assertion had.
 	var ok bool
-	if n.Value, ok = xmlsig.Text(el); !ok || n.Value == "" || len(n.Value) > maxNameID {
+	if n.Value, ok = el.Text(); !ok || strings.TrimSpace(n.Value) == "" || len(n.Value) > maxNameID {
 		return NameID{}, fmt.Errorf("%w: NameID", ErrMalformed)
 	}
 	return n, nil
