@@ -7,8 +7,6 @@ import (
 	"time"
 
 	"github.com/weir-id/weir/federation"
-	"github.com/weir-id/weir/federation/pool"
-	"github.com/weir-id/weir/federation/samlsp"
 	"github.com/weir-id/weir/saml/metadata"
 )
 
@@ -17,9 +15,6 @@ const (
 	metadataCache = 24 * time.Hour
 	metadataLife  = 14 * 24 * time.Hour
 )
-
-// metadataType is the media type of SAML metadata (saml-metadata-2.0-os appendix A).
-const metadataType = "application/samlmetadata+xml"
 
 // Describe implements federation.Described with our own signed metadata.
 func (p *Provider) Describe(ctx context.Context, e federation.Endpoints) (string, []byte, error) {
@@ -40,20 +35,5 @@ func (p *Provider) Describe(ctx context.Context, e federation.Endpoints) (string
 		sp.NameIDFormats = []string{p.s.nameIDFormat}
 	}
 	document, err := sp.Document(signer)
-	return metadataType, document, err
-}
-
-// keeper is metadata.Keeper over the store.
-type keeper struct {
-	copies *samlsp.Copies
-	cfg    pool.IdentityProvider
-}
-
-func (k keeper) Load(ctx context.Context) (metadata.Copy, bool, error) {
-	c, found, err := k.copies.Load(ctx, k.cfg.PoolID, k.cfg.Name)
-	return metadata.Copy{URL: c.URL, Body: c.Body, Fetched: c.Fetched}, found, err
-}
-
-func (k keeper) Save(ctx context.Context, c metadata.Copy) error {
-	return k.copies.Save(ctx, samlsp.Copy{PoolID: k.cfg.PoolID, Provider: k.cfg.Name, URL: c.URL, Body: c.Body, Fetched: c.Fetched})
+	return metadata.ContentType, document, err
 }
