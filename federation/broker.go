@@ -200,9 +200,9 @@ func (b *Broker) grant(ctx context.Context, req Request, u pool.User, g token.Gr
 	}
 	login := Login{Request: req, Code: code, User: u, Grant: g}
 	if begins {
-		login.Sealed, err = sealSession(b.Ring, Session{PoolID: u.PoolID, ID: g.ID, Expires: b.Now().Add(SessionLife)})
+		login.Sealed = sealSession(b.Ring, u.PoolID, g.ID)
 	}
-	return login, err
+	return login, nil
 }
 
 // ErrNoSession: the browser has no session of the pool that would do for the request.
@@ -247,18 +247,18 @@ func (b *Broker) Continue(ctx context.Context, c pool.Client, req Request, accep
 
 // Session returns the grant that began the session in the cookie. Errors: ErrNoSession.
 func (b *Broker) Session(ctx context.Context, poolID, sealed string) (token.Grant, error) {
-	s, err := openSession(b.Ring, poolID, sealed)
-	if err != nil || !b.Now().Before(s.Expires) {
-		return token.Grant{}, ErrNoSession
+	id, err := openSession(b.Ring, poolID, sealed)
+	if err != nil {
+		return token.Grant{}, fmt.Errorf("%w: %w", ErrNoSession, err)
 	}
-	anchor, err := b.Grants.Session(ctx, s.ID)
+	anchor, err := b.Grants.Session(ctx, id)
 	if errors.Is(err, token.ErrSessionEnded) {
 		return token.Grant{}, fmt.Errorf("%w: %w", ErrNoSession, err)
 	}
 	if err != nil {
 		return token.Grant{}, err
 	}
-	if anchor.PoolID != poolID || anchor.SessionID != anchor.ID {
+	if anchor.PoolID != poolID {
 		return token.Grant{}, ErrNoSession
 	}
 	return anchor, nil
@@ -267,16 +267,16 @@ func (b *Broker) Session(ctx context.Context, poolID, sealed string) (token.Gran
 // SignOut ends the session in the cookie with every grant that came from it.
 // A cookie that names no live session is no error.
 func (b *Broker) SignOut(ctx context.Context, poolID, clientID, sealed string) error {
-	s, err := openSession(b.Ring, poolID, sealed)
+	id, err := openSession(b.Ring, poolID, sealed)
 	if err != nil {
 		return nil //nolint:nilerr // a cookie that is not ours has nothing to end
 	}
-	ended, err := b.Grants.EndSession(ctx, s.ID)
+	ended, err := b.Grants.EndSession(ctx, id)
 	if err != nil {
 		return fmt.Errorf("end session: %w", err)
 	}
 	if len(ended) > 0 {
-		b.Audit.Record(ctx, audit.SessionEnded{Pool: poolID, Client: clientID, Session: s.ID, Grants: len(ended)})
+		b.Audit.Record(ctx, audit.SessionEnded{Pool: poolID, Client: clientID, Session: id, Grants: len(ended)})
 	}
 	return nil
 }

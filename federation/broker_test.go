@@ -177,7 +177,11 @@ func TestSessions(t *testing.T) {
 	none("no base64", servertest.PoolID, "!")
 	none("another pool's", servertest.OtherPool, sealed)
 	none("an attempt", servertest.PoolID, begin(t, w).Sealed)
-	none("no JSON", servertest.PoolID, encode(w.Ring.Seal([]byte(`x`), "session\x00"+servertest.PoolID)))
+	none("of no grant", servertest.PoolID, encode(w.Ring.Seal([]byte("x\x00"), "session\x00"+servertest.PoolID)))
+	none("of nothing", servertest.PoolID, encode(w.Ring.Seal(nil, "session\x00"+servertest.PoolID)))
+	if g, err := w.Broker.Session(t.Context(), servertest.OtherPool, encode(w.Ring.Seal([]byte(anchor.ID), "session\x00"+servertest.OtherPool))); !errors.Is(err, federation.ErrNoSession) {
+		t.Errorf("a grant of another pool: %+v, %v", g, err)
+	}
 	if _, err := w.Broker.Session(t.Context(), servertest.PoolID, sealed); err != nil {
 		t.Errorf("sign-outs with foreign cookies ended it: %v", err)
 	}

@@ -2,7 +2,6 @@ package federation
 
 import (
 	"encoding/base64"
-	"encoding/json"
 	"fmt"
 	"time"
 
@@ -12,35 +11,22 @@ import (
 // SessionLife is how long a browser need not sign in again.
 const SessionLife = time.Hour
 
-// Session is what the session cookie of a browser holds, sealed: a pointer to the grant that
-// anchors it. What the session may do is decided from that grant, so ending it
-// works even where the cookie was copied.
-type Session struct {
-	PoolID  string    `json:"p"`
-	ID      string    `json:"s"`
-	Expires time.Time `json:"e"`
+// The session cookie of a browser holds, sealed for one pool, the id of the grant that began the session, and nothing
+// more. What the session may do, and until when, is decided from that grant, so that ending it works
+// even where the cookie was copied.
+
+func sealSession(ring *secret.Ring, poolID, grantID string) string {
+	return base64.RawURLEncoding.EncodeToString(ring.Seal([]byte(grantID), "session\x00"+poolID))
 }
 
-func sealSession(ring *secret.Ring, s Session) (string, error) {
-	plain, err := json.Marshal(s)
-	if err != nil {
-		return "", err
-	}
-	return base64.RawURLEncoding.EncodeToString(ring.Seal(plain, "session\x00"+s.PoolID)), nil
-}
-
-func openSession(ring *secret.Ring, poolID, sealed string) (Session, error) {
-	var s Session
+func openSession(ring *secret.Ring, poolID, sealed string) (grantID string, err error) {
 	raw, err := base64.RawURLEncoding.DecodeString(sealed)
 	if err != nil {
-		return s, fmt.Errorf("session cookie: %w", err)
+		return "", fmt.Errorf("session cookie: %w", err)
 	}
 	plain, err := ring.Open(raw, "session\x00"+poolID)
 	if err != nil {
-		return s, fmt.Errorf("session cookie: %w", err)
+		return "", fmt.Errorf("session cookie: %w", err)
 	}
-	if err := json.Unmarshal(plain, &s); err != nil {
-		return s, fmt.Errorf("session cookie: %w", err)
-	}
-	return s, nil
+	return string(plain), nil
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/weir-id/weir/federation"
 	"github.com/weir-id/weir/federation/audit"
+	"github.com/weir-id/weir/federation/fault"
 	"github.com/weir-id/weir/federation/pool"
 	"github.com/weir-id/weir/providers/oidc/oidctest"
 	"github.com/weir-id/weir/server"
@@ -232,6 +233,23 @@ type panicking struct{}
 
 func (panicking) Provider(context.Context, pool.IdentityProvider) (federation.Provider, error) {
 	panic("the secret detail")
+}
+
+// outspoken is a provider whose fault has awkward words in it.
+type outspoken struct{}
+
+func (outspoken) Provider(context.Context, pool.IdentityProvider) (federation.Provider, error) {
+	return nil, fault.New(fault.Denied, "It said \"no\" \\ né\n", nil)
+}
+
+// error_description has printable ASCII only, without quote and backslash (RFC 6749 section 4.1.2.1).
+func TestErrorDescriptionKeepsToItsCharacters(t *testing.T) {
+	w, _ := servertest.StartExample(t)
+	w.Broker.Providers = outspoken{}
+	got := w.Browser().Get(w.Web().Authorize()).Params()
+	if d := got.Get("error_description"); !strings.HasPrefix(d, "It said 'no' ' n?? (reference ") || got.Get("error") != "access_denied" {
+		t.Errorf("error_description %q", d)
+	}
 }
 
 func TestPanicIsAPageWithoutDetail(t *testing.T) {

@@ -14,6 +14,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/labstack/echo/v4"
@@ -49,7 +50,7 @@ var ErrUnknownHost = errors.New("host is not served here")
 // configuration or the directory names are ever returned, so the result may be
 // put into URLs. Errors: ErrUnknownHost, and the directory's.
 func (s *Site) Origin(c echo.Context) (Origin, error) {
-	host := strings.ToLower(s.host(c))
+	host := strings.TrimSuffix(strings.ToLower(s.host(c)), s.defaultPort())
 	base := strings.ToLower(s.Base.Host)
 	if host == base {
 		return Origin{URL: s.BaseURL()}, nil
@@ -75,6 +76,14 @@ func (s *Site) Origin(c echo.Context) (Origin, error) {
 	return Origin{URL: s.Base.Scheme + "://" + host, PoolID: p.ID}, nil
 }
 
+// defaultPort is the port that a host may name and that changes nothing.
+func (s *Site) defaultPort() string {
+	if s.Secure() {
+		return ":443"
+	}
+	return ":80"
+}
+
 func (s *Site) host(c echo.Context) string {
 	r := c.Request()
 	peer, err := netip.ParseAddrPort(r.RemoteAddr)
@@ -88,19 +97,38 @@ func (s *Site) host(c echo.Context) string {
 	return r.Host
 }
 
+// OriginOrBase is Origin where the host does not matter: an unknown one counts as the base host.
+func (s *Site) OriginOrBase(c echo.Context) (Origin, error) {
+	o, err := s.Origin(c)
+	if errors.Is(err, ErrUnknownHost) {
+		return Origin{URL: s.BaseURL()}, nil
+	}
+	return o, err
+}
+
+// sentCookie says that this browser was sent to the base URL a moment ago.
+const sentCookie = "weir_sent_to_base"
+
 // BrowserOrigin is Origin for the addresses that people's browsers are sent to. Under an unknown host (an IP address,
 // localhost) it redirects to the same page at the base URL: cookies belong to one host, so a sign-in
 // begun elsewhere could not be finished. answered reports that it did; a form that was posted there is refused.
+//
+// A reverse proxy may put its own host into the request without being trusted to name the right one. Then the browser
+// is at the base URL already and a redirect would go round for ever: whoever comes back at once is served.
 func (s *Site) BrowserOrigin(c echo.Context) (o Origin, answered bool, err error) {
 	o, err = s.Origin(c)
 	if !errors.Is(err, ErrUnknownHost) {
 		return o, false, err
 	}
 	r := c.Request()
+	if _, err := c.Cookie(sentCookie); err == nil {
+		return Origin{URL: s.BaseURL()}, false, nil
+	}
 	if r.Method == http.MethodPost {
 		return o, false, fault.New(fault.Invalid, "This service is not reached under this host name.",
 			fmt.Errorf("%w: %s", err, Clip(r.Host)))
 	}
+	s.set(c, sentCookie, "1", 10*time.Second)
 	return o, true, c.Redirect(http.StatusFound, s.BaseURL()+r.URL.RequestURI())
 }
 

@@ -176,15 +176,35 @@ func TestHosts(t *testing.T) {
 		}
 	})
 	t.Run("an unknown host goes to the base URL, with the request", func(t *testing.T) {
-		for _, host := range []string{w.Addr, "evil.example", "nobody.login.test", "a.b.login.test", "login.test.evil.example", "login.test:8080", "acme.login.test:99"} {
+		for _, host := range []string{w.Addr, "evil.example", "nobody.login.test", "a.b.login.test", "login.test.evil.example", "login.test:8080", "acme.login.test:99", "sso.acme.test.login.test", "acme"} {
 			for _, path := range []string{query(web), "/login?" + web.Request().Encode(), "/logout?client_id=" + web.ClientID} {
 				req := web.NewRequest(http.MethodGet, path, nil)
 				req.Host = host
 				p := w.Browser().Do(req)
-				if p.Status != http.StatusFound || p.Header.Get("Location") != w.URL+path || len(p.Cookies) != 0 {
+				if p.Status != http.StatusFound || p.Header.Get("Location") != w.URL+path || len(p.Cookies) != 1 || p.Cookies[0].MaxAge > 10 {
 					t.Errorf("%s: %d to %v", host, p.Status, p.Location)
 				}
 			}
+		}
+	})
+	t.Run("behind a proxy that rewrites the host nobody goes round for ever", func(t *testing.T) {
+		b := w.Browser()
+		for i, want := range []int{http.StatusFound, http.StatusOK} {
+			req := web.NewRequest(http.MethodGet, "/login?"+web.Request().Encode(), nil)
+			req.Host = "upstream.internal:8080"
+			if i > 0 {
+				req.AddCookie(&http.Cookie{Name: "weir_sent_to_base", Value: "1"})
+			}
+			if p := b.Do(req); p.Status != want {
+				t.Errorf("request %d: %d to %v", i+1, p.Status, p.Location)
+			}
+		}
+	})
+	t.Run("the scheme's own port may be named", func(t *testing.T) {
+		req := web.NewRequest(http.MethodGet, "/login?"+web.Request().Encode(), nil)
+		req.Host = strings.TrimPrefix(w.URL, "http://") + ":80"
+		if p := w.Browser().Do(req); p.Status != http.StatusOK {
+			t.Errorf("%d to %v", p.Status, p.Location)
 		}
 	})
 	t.Run("a form for an unknown host is refused", func(t *testing.T) {
