@@ -18,9 +18,6 @@ const (
 	metadataLife  = 14 * 24 * time.Hour
 )
 
-// metadataType is the media type of SAML metadata (saml-metadata-2.0-os appendix A).
-const metadataType = "application/samlmetadata+xml"
-
 // Describe implements federation.Described with our own signed metadata.
 func (p *Provider) Describe(ctx context.Context, e federation.Endpoints) (string, []byte, error) {
 	shown, err := p.o.Keys.Published(ctx, p.cfg.PoolID)
@@ -40,7 +37,7 @@ func (p *Provider) Describe(ctx context.Context, e federation.Endpoints) (string
 		sp.NameIDFormats = []string{p.s.nameIDFormat}
 	}
 	document, err := sp.Document(signer)
-	return metadataType, document, err
+	return metadata.ContentType, document, err
 }
 
 // keeper is metadata.Keeper over the store.

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/weir-id/weir/federation"
+	"github.com/weir-id/weir/federation/audit"
 	"github.com/weir-id/weir/federation/fault"
 	"github.com/weir-id/weir/federation/pool"
 	"github.com/weir-id/weir/federation/samlsp"
@@ -34,7 +35,7 @@ const (
 	publicOff     = "This identity provider may not start a sign-in. Start at the application."
 )
 
-// Options are what every provider gets. All fields but AllowPrivate and Report are required.
+// Options are what every provider gets. All fields but AllowPrivate are required.
 type Options struct {
 	HTTP         *http.Client // of federation/outgoing
 	AllowPrivate bool         // outgoing.Options.AllowPrivate
@@ -43,8 +44,8 @@ type Options struct {
 	Replays      *samlsp.Replays
 	// Copies keep the last good metadata of providers with a MetadataURL.
 	Copies *samlsp.Copies
-	// Report hears of changed, failed and expiring metadata; it may be nil.
-	Report func(ctx context.Context, cfg pool.IdentityProvider, r metadata.Report)
+	// Audit hears of metadata that changed, or could not be renewed.
+	Audit audit.Recorder
 }
 
 // Provider is one SAML identity provider of a pool. It is safe for concurrent use.
@@ -78,14 +79,21 @@ func New(cfg pool.IdentityProvider, o Options) (*Provider, error) {
 		s.spEntityID = metadata.SPEntityID(cfg.PoolID)
 	}
 	p := &Provider{cfg: cfg, s: s, o: o}
-	p.source = &metadata.Source{File: s.file, URL: s.url, Client: o.HTTP, Options: s.metadata, Now: o.Now}
+	p.source = &metadata.Source{File: s.file, URL: s.url, Client: o.HTTP, Options: s.metadata, Now: o.Now, Report: p.report}
 	if s.url != "" {
 		p.source.Keeper = keeper{copies: o.Copies, cfg: cfg}
 	}
-	if o.Report != nil {
-		p.source.Report = func(ctx context.Context, r metadata.Report) { o.Report(ctx, cfg, r) }
-	}
 	return p, nil
+}
+
+// report is metadata.Source.Report.
+func (p *Provider) report(ctx context.Context, r metadata.Report) {
+	for _, c := range r.Changes {
+		p.o.Audit.Record(ctx, audit.MetadataChanged{Pool: p.cfg.PoolID, Provider: p.cfg.Name, Change: c.String()})
+	}
+	if r.Err != nil {
+		p.o.Audit.Record(ctx, audit.MetadataChanged{Pool: p.cfg.PoolID, Provider: p.cfg.Name, Error: r.Err.Error()})
+	}
 }
 
 // Maintain renews the provider's metadata where that is due.
