@@ -7,8 +7,6 @@ import (
 	"time"
 
 	"github.com/weir-id/weir/federation"
-	"github.com/weir-id/weir/federation/pool"
-	"github.com/weir-id/weir/federation/samlsp"
 	"github.com/weir-id/weir/saml/metadata"
 )
 
@@ -38,19 +36,4 @@ func (p *Provider) Describe(ctx context.Context, e federation.Endpoints) (string
 	}
 	document, err := sp.Document(signer)
 	return metadata.ContentType, document, err
-}
-
-// keeper is metadata.Keeper over the store.
-type keeper struct {
-	copies *samlsp.Copies
-	cfg    pool.IdentityProvider
-}
-
-func (k keeper) Load(ctx context.Context) (metadata.Copy, bool, error) {
-	c, found, err := k.copies.Load(ctx, k.cfg.PoolID, k.cfg.Name)
-	return metadata.Copy{URL: c.URL, Body: c.Body, Fetched: c.Fetched}, found, err
-}
-
-func (k keeper) Save(ctx context.Context, c metadata.Copy) error {
-	return k.copies.Save(ctx, samlsp.Copy{PoolID: k.cfg.PoolID, Provider: k.cfg.Name, URL: c.URL, Body: c.Body, Fetched: c.Fetched})
 }

@@ -81,7 +81,7 @@ func New(cfg pool.IdentityProvider, o Options) (*Provider, error) {
 	p := &Provider{cfg: cfg, s: s, o: o}
 	p.source = &metadata.Source{File: s.file, URL: s.url, Client: o.HTTP, Options: s.metadata, Now: o.Now, Report: p.report}
 	if s.url != "" {
-		p.source.Keeper = keeper{copies: o.Copies, cfg: cfg}
+		p.source.Keeper = metadata.StoreKeeper{Copies: o.Copies, PoolID: cfg.PoolID, Provider: cfg.Name}
 	}
 	return p, nil
 }
@@ -203,7 +203,7 @@ func (p *Provider) signer(ctx context.Context) (*xmlsig.Signer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("saml signing key: %w", err)
 	}
-	return &xmlsig.Signer{Key: pair.Signer(), Certificate: pair.Certificate}, nil
+	return &xmlsig.Signer{Key: pair.Key(), Certificate: pair.Certificate}, nil
 }
 
 // decryptionKeys are those that somebody may still encrypt for, the one in use first.
@@ -212,11 +212,9 @@ func (p *Provider) decryptionKeys(ctx context.Context) ([]*rsa.PrivateKey, error
 	if err != nil {
 		return nil, fmt.Errorf("saml decryption keys: %w", err)
 	}
-	var out []*rsa.PrivateKey
-	for _, pair := range pairs {
-		if key, ok := pair.Decrypter().(*rsa.PrivateKey); ok {
-			out = append(out, key)
-		}
+	out := make([]*rsa.PrivateKey, len(pairs))
+	for i, pair := range pairs {
+		out[i] = pair.Key()
 	}
 	return out, nil
 }

@@ -39,7 +39,7 @@ func demoCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "demo [--data DIR]",
 		Short: "Try it: broker, identity provider and application in one process",
-		Long: `Run the broker, two demonstration identity providers with people in them, and a sample application, all on
+		Long: `Run the broker, demonstration identity providers (OpenID Connect and SAML) with people in them, and a sample application, all on
 this machine's loopback address. Nothing is kept, unless --data names a directory.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -81,10 +81,15 @@ func runDemo(ctx context.Context, dir string, stdout, stderr io.Writer) (err err
 	if err := n.carryOut(ctx, plan, "weir demo"); err != nil {
 		return err
 	}
+	shipyard, err := n.demoFederationService(ctx, upstream+shipyardPath)
+	if err != nil {
+		return err
+	}
 	providers, app, err := demoPeers(broker, upstream, shop, log)
 	if err != nil {
 		return err
 	}
+	providers.Handle(shipyardPath+"/", shipyard)
 	peers := &doors{}
 	peers.add("providers", server.HTTP(providers, log), ls[1])
 	peers.add("application", server.HTTP(app, log), ls[2])
@@ -133,16 +138,17 @@ func demoConfig(dir, broker string) *config.Config {
 func demoSpec(broker, upstream, shop string) pool.Spec {
 	return pool.Spec{UserPools: []pool.PoolSpec{{
 		PoolName: "demo", ID: demoPool,
-		Schema: []pool.SchemaSpec{{Name: "faculty", AttributeDataType: "String"}},
+		Schema: []pool.SchemaSpec{{Name: "faculty", AttributeDataType: "String"}, {Name: "groups", AttributeDataType: "String"}},
 		IdentityProviders: []pool.ProviderSpec{
 			demoProvider("Riverbank", upstream+riverbankPath, "riverbank.example"),
 			demoProvider("Lighthouse", upstream+lighthousePath, "lighthouse.example"),
+			demoSAMLProvider(upstream + shipyardPath),
 		},
 		Clients: []pool.ClientSpec{{
 			ClientName: "Harbour Books", ClientID: demoClient, ClientSecret: secret.New(demoClientSecret),
 			CallbackURLs: []string{shop + demo.CallbackPath}, LogoutURLs: []string{shop + "/"},
 			AllowedOAuthFlows: []string{"code"}, AllowedOAuthScopes: []string{"openid", "email", "profile"},
-			SupportedIdentityProviders: []string{"Riverbank", "Lighthouse"},
+			SupportedIdentityProviders: []string{"Riverbank", "Lighthouse", "Shipyard"},
 		}},
 	}}}
 }
@@ -163,7 +169,7 @@ func demoProvider(name, issuer, domain string) pool.ProviderSpec {
 }
 
 // demoPeers are the identity providers upstream and the application downstream.
-func demoPeers(broker, upstream, shop string, log *slog.Logger) (providers, app http.Handler, err error) {
+func demoPeers(broker, upstream, shop string, log *slog.Logger) (providers *http.ServeMux, app http.Handler, err error) {
 	riverbank, err := demoIdentityProvider(broker, upstream+riverbankPath, "Riverbank University",
 		demoPerson("alice", "Alice", "Ångström", "riverbank.example", true, "Hydrology"),
 		demoPerson("bob", "Bob", "O'Neil", "riverbank.example", false, "History"))

@@ -168,5 +168,5 @@ func (p storedPair) parse() (Pair, error) {
 	if !private.PublicKey.Equal(cert.PublicKey) {
 		return Pair{}, errors.New("parse SAML key: the certificate is of another key")
 	}
-	return Pair{signer: private, Certificate: cert}, nil
+	return Pair{key: private, Certificate: cert}, nil
 }

@@ -8,7 +8,7 @@ package samlsp
 
 import (
 	"context"
-	"crypto"
+	"crypto/rsa"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -36,18 +36,12 @@ const loadTimeout = 30 * time.Second
 
 // Pair is a private key with its certificate. It prints nothing of the key.
 type Pair struct {
-	signer      crypto.Signer
+	key         *rsa.PrivateKey
 	Certificate *x509.Certificate
 }
 
-// Signer returns the key for signing.
-func (p Pair) Signer() crypto.Signer { return p.signer }
-
-// Decrypter returns the key for opening what was encrypted for the certificate.
-func (p Pair) Decrypter() crypto.Decrypter {
-	d, _ := p.signer.(crypto.Decrypter) // every key of this package is RSA
-	return d
-}
+// Key returns the private key. Each call is a place to review.
+func (p Pair) Key() *rsa.PrivateKey { return p.key }
 
 // Published is what metadata has to show at a time.
 type Published struct {

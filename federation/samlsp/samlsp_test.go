@@ -115,7 +115,7 @@ func TestKeysAreMadeOnceAndSignAndDecrypt(t *testing.T) {
 		t.Fatal(err)
 	}
 	sum := sha256.Sum256([]byte("message"))
-	sig, err := p.Signer().Sign(rand.Reader, sum[:], crypto.SHA256)
+	sig, err := p.Key().Sign(rand.Reader, sum[:], crypto.SHA256)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -127,7 +127,7 @@ func TestKeysAreMadeOnceAndSignAndDecrypt(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if opened, err := s.opens[0].Decrypter().Decrypt(rand.Reader, sealed, &rsa.OAEPOptions{Hash: crypto.SHA256}); err != nil || string(opened) != "key" {
+	if opened, err := s.opens[0].Key().Decrypt(rand.Reader, sealed, &rsa.OAEPOptions{Hash: crypto.SHA256}); err != nil || string(opened) != "key" {
 		t.Errorf("got %q, %v", opened, err)
 	}
 	if s.published.Encryption.Equal(s.signs) || len(s.published.Signing) != 1 || !s.published.Changes.IsZero() {
@@ -219,7 +219,7 @@ func TestStoredKeysAreSealedAndPrintNothing(t *testing.T) {
 	if bytes.Contains(doc.Body, s.signs.Raw[:40]) || bytes.Contains(doc.Body, []byte(poolID)) {
 		t.Error("the document can be read")
 	}
-	d := s.opens[0].Decrypter().(*rsa.PrivateKey).D.String()
+	d := s.opens[0].Key().D.String()
 	if text := fmt.Sprintf("%v %+v %#v", s.opens, s.opens, s.opens); strings.Contains(text, d) {
 		t.Error("a pair prints its key")
 	}

@@ -51,6 +51,28 @@ func TestLoginOfAReturningUserIsTwoWrites(t *testing.T) {
 	}
 }
 
+// Ids in the order of time keep the store's pages together (docs/benchmarks.md).
+func TestGrantIDsAreInTheOrderOfTime(t *testing.T) {
+	w := newWorld(t, "ES256")
+	seen := map[string]bool{}
+	before := ""
+	for range 20 {
+		w.clock.Advance(time.Millisecond)
+		_, g := w.start(t, w.request())
+		id, err := uuid.Parse(g.ID)
+		if err != nil || id.Version() != 7 || id.Variant() != uuid.RFC4122 {
+			t.Fatalf("id %s: version %d, %v; want a UUID of version 7", g.ID, id.Version(), err)
+		}
+		if sec, nsec := id.Time().UnixTime(); !time.Unix(sec, nsec).Equal(w.clock.Now().Truncate(time.Millisecond)) {
+			t.Errorf("id %s tells another time than the clock's %v", g.ID, w.clock.Now())
+		}
+		if g.ID <= before || seen[g.ID[len(g.ID)-12:]] {
+			t.Errorf("id %s after %s: not later, or its end is not random", g.ID, before)
+		}
+		before, seen[g.ID[len(g.ID)-12:]] = g.ID, true
+	}
+}
+
 func TestStartFillsInWhatIsItsOwn(t *testing.T) {
 	w := newWorld(t, "ES256")
 	in := w.request()

@@ -5,7 +5,10 @@ import (
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
+	"fmt"
+	"net/url"
 	"reflect"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -99,5 +102,32 @@ func TestFuzzSeedsAreAccepted(t *testing.T) {
 		if _, _, err := v.LogoutRequest(send(t, request(), over, "relay", seedSigners()[0])); err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// BenchmarkHostile is what a stranger can make a node do with one message.
+func BenchmarkHostile(b *testing.B) {
+	bomb := url.QueryEscape(deflated(b, "<a>"+strings.Repeat(" ", 60<<20)+"</a>"))
+	attributes := "<a"
+	for i := range 3000 {
+		attributes += fmt.Sprintf(" a%d=''", i)
+	}
+	for name, in := range map[string]binding.Incoming{
+		"deflate bomb":   {RawQuery: "SAMLRequest=" + bomb},
+		"nesting":        post(strings.Repeat("<a>", 16<<10)),
+		"elements":       post("<a>" + strings.Repeat("<b/>", 16<<10-10) + "</a>"),
+		"attributes":     post(attributes + "/>"),
+		"long name":      post(strings.Replace(xmlOf(b, send(b, request(), binding.HTTPPost, "", nil)), "CORP", strings.Repeat("A", 60<<10), 1)),
+		"long query":     {RawQuery: strings.Repeat("&", 1<<20)},
+		"many variables": {RawQuery: strings.Repeat("a=b&", 40<<10)},
+	} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, _, err := receiver().LogoutRequest(in); err == nil {
+					b.Fatal("accepted")
+				}
+			}
+		})
 	}
 }

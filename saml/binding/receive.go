@@ -10,8 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/beevik/etree"
-
+	"github.com/weir-id/weir/saml/internal/xmltree"
 	"github.com/weir-id/weir/saml/xmlsig"
 )
 
@@ -36,7 +35,11 @@ const (
 	maxEncoded = maxMessage/3*4 + 4096
 )
 
-var messageLimits = xmlsig.Limits{Bytes: maxMessage, Depth: 24, Elements: 400, Attributes: 32}
+// messageLimits also hold a message to one signature, wherever it stands.
+var messageLimits = xmltree.Limits{
+	Bytes: maxMessage, Depth: 24, Elements: 400, Attrs: 32, Value: 4096, Text: 16 << 10,
+	Names: map[string]int{"Signature": 1, "SignedInfo": 1, "Reference": 1, "EncryptedID": 1},
+}
 
 const (
 	defaultSkew = 3 * time.Minute
@@ -87,7 +90,6 @@ type Receiver struct {
 type Receipt struct {
 	Binding    string // HTTPRedirect or HTTPPost
 	RelayState string // to be given back in the answer, as it is; not proven over POST
-	Key        int    // index of the key that signed
 	// Expires is when the message would no longer be accepted: until then its ID has to be
 	// remembered by whoever must not act on it twice.
 	Expires time.Time
@@ -163,10 +165,10 @@ func (v Receiver) LogoutResponse(in Incoming, inResponseTo string) (LogoutRespon
 	return r, receipt, nil
 }
 
-// accept decodes a message, verifies its signature and checks what all kinds have in common. The root it returns is
-// what the signature covers.
-func (v Receiver) accept(in Incoming, kind, param string) (*etree.Element, Header, Receipt, error) {
-	fail := func(err error) (*etree.Element, Header, Receipt, error) { return nil, Header{}, Receipt{}, err }
+// accept decodes a message, verifies its signature and checks what all kinds have in common. There is one reading of the
+// message: the tree whose root it returns is the one that the signature was checked on.
+func (v Receiver) accept(in Incoming, kind, param string) (*xmltree.Node, Header, Receipt, error) {
+	fail := func(err error) (*xmltree.Node, Header, Receipt, error) { return nil, Header{}, Receipt{}, err }
 	w, err := decode(in)
 	if err != nil {
 		return fail(err)
@@ -178,44 +180,35 @@ func (v Receiver) accept(in Incoming, kind, param string) (*etree.Element, Heade
 	if w.header.Issuer != v.Issuer {
 		return fail(fmt.Errorf("%w: the message is from %q; this provider is %q", ErrIssuer, w.header.Issuer, v.Issuer))
 	}
-	root, key, err := v.verify(w)
-	if err != nil {
+	if err := v.verify(w); err != nil {
 		return fail(err)
 	}
-	header, err := readHeader(root)
-	if err != nil {
-		return fail(err)
-	}
-	if header.Kind != kind || header.Issuer != v.Issuer {
-		return fail(fmt.Errorf("%w: the signed message is another than the one that came", ErrIssuer))
-	}
+	header := w.header
 	// SAML bindings sections 3.4.5.2 and 3.5.5.2: a signed message names its destination.
 	if !slices.Contains(v.Destinations, header.Destination) {
 		return fail(fmt.Errorf("%w: the message is for %q; this service is at %q", ErrDestination, header.Destination, strings.Join(v.Destinations, ", ")))
 	}
-	return root, header, Receipt{Binding: w.binding, RelayState: w.header.RelayState, Key: key}, nil
+	return w.doc.Root, header, Receipt{Binding: w.binding, RelayState: w.header.RelayState}, nil
 }
 
-func (v Receiver) verify(w wire) (*etree.Element, int, error) {
+func (v Receiver) verify(w wire) error {
 	if w.binding == HTTPPost {
-		verified, err := xmlsig.Verify(w.root, v.Keys, true, v.Policy)
-		return verified.Root, verified.Key, err
+		return xmlsig.Verify(w.doc, v.Keys, v.Policy)
 	}
 	algorithm, encoded := w.query.val[paramSigAlg], w.query.val[paramSignature]
 	if algorithm == "" || encoded == "" {
-		return nil, 0, xmlsig.ErrUnsigned
+		return xmlsig.ErrUnsigned
 	}
 	signature, err := xmlsig.Base64(encoded)
 	if err != nil {
-		return nil, 0, fmt.Errorf("%w: the signature is not base64", xmlsig.ErrSignature)
+		return fmt.Errorf("%w: the signature is not base64", xmlsig.ErrSignature)
 	}
 	for _, data := range w.query.signed(w.param) {
-		var key int
-		if key, err = xmlsig.VerifyBytes(algorithm, []byte(data), signature, v.Keys, v.Policy); err == nil {
-			return w.root, key, nil
+		if err = xmlsig.VerifyBytes(algorithm, []byte(data), signature, v.Keys, v.Policy); err == nil {
+			return nil
 		}
 	}
-	return nil, 0, err
+	return err
 }
 
 func (v Receiver) skew() time.Duration {
@@ -226,7 +219,7 @@ func (v Receiver) skew() time.Duration {
 }
 
 // fresh checks IssueInstant and returns it with the end of the message's life.
-func (v Receiver) fresh(root *etree.Element) (issued, end time.Time, err error) {
+func (v Receiver) fresh(root *xmltree.Node) (issued, end time.Time, err error) {
 	if issued, err = parseTime(xmlsig.Attr(root, "IssueInstant")); err != nil {
 		return issued, end, err
 	}
@@ -245,7 +238,7 @@ func (v Receiver) fresh(root *etree.Element) (issued, end time.Time, err error) 
 type wire struct {
 	binding string
 	param   string
-	root    *etree.Element
+	doc     *xmltree.Document
 	query   rawQuery
 	header  Header
 }
@@ -262,11 +255,11 @@ func decode(in Incoming) (w wire, err error) {
 	if err != nil {
 		return w, err
 	}
-	if w.root, err = xmlsig.Read(data, messageLimits); err != nil {
+	if w.doc, err = xmlsig.Read(data, messageLimits); err != nil {
 		return w, err
 	}
 	relay := w.header.RelayState
-	w.header, err = readHeader(w.root)
+	w.header, err = readHeader(w.doc.Root)
 	w.header.RelayState = relay
 	return w, err
 }
@@ -331,12 +324,12 @@ func unpack(text string) ([]byte, error) {
 }
 
 // readHeader checks what every message has (SAML core section 3.2).
-func readHeader(root *etree.Element) (Header, error) {
+func readHeader(root *xmltree.Node) (Header, error) {
 	h := Header{
-		Kind: root.Tag, ID: xmlsig.Attr(root, "ID"), Destination: xmlsig.Attr(root, "Destination"),
+		Kind: root.Local, ID: xmlsig.Attr(root, "ID"), Destination: xmlsig.Attr(root, "Destination"),
 		InResponseTo: xmlsig.Attr(root, "InResponseTo"),
 	}
-	if root.NamespaceURI() != ProtocolNS {
+	if root.Space != ProtocolNS {
 		return h, fmt.Errorf("%w: the root element is not of the SAML 2.0 protocol", ErrKind)
 	}
 	if version := xmlsig.Attr(root, "Version"); version != "2.0" {
@@ -359,7 +352,7 @@ func readHeader(root *etree.Element) (Header, error) {
 	return h, nil
 }
 
-func parseNameID(root *etree.Element) (NameID, error) {
+func parseNameID(root *xmltree.Node) (NameID, error) {
 	if len(xmlsig.Children(root, AssertionNS, "EncryptedID")) > 0 {
 		return NameID{}, fmt.Errorf("%w: set the identity provider to send a plain NameID in logout requests", ErrEncryptedID)
 	}
@@ -372,8 +365,9 @@ func parseNameID(root *etree.Element) (NameID, error) {
 		Format: xmlsig.Attr(el, "Format"), NameQualifier: xmlsig.Attr(el, "NameQualifier"),
 		SPNameQualifier: xmlsig.Attr(el, "SPNameQualifier"), SPProvidedID: xmlsig.Attr(el, "SPProvidedID"),
 	}
+	// As given, white space and all: it is compared with what the assertion had.
 	var ok bool
-	if n.Value, ok = xmlsig.Text(el); !ok || n.Value == "" || len(n.Value) > maxNameID {
+	if n.Value, ok = el.Text(); !ok || strings.TrimSpace(n.Value) == "" || len(n.Value) > maxNameID {
 		return NameID{}, fmt.Errorf("%w: NameID", ErrMalformed)
 	}
 	return n, nil

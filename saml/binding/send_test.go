@@ -76,7 +76,7 @@ func TestRedirectSignsWhatItSends(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := xmlsig.VerifyBytes(xmlsig.RSASHA256, []byte(signed), raw, receiver().Keys, xmlsig.Policy{}); err != nil {
+	if err := xmlsig.VerifyBytes(xmlsig.RSASHA256, []byte(signed), raw, receiver().Keys, xmlsig.Policy{}); err != nil {
 		t.Error(err)
 	}
 	packed, err := base64.StdEncoding.DecodeString(q.Get("SAMLRequest"))

@@ -13,8 +13,7 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/beevik/etree"
-
+	"github.com/weir-id/weir/saml/internal/xmltree"
 	"github.com/weir-id/weir/saml/xmlsig"
 )
 
@@ -27,7 +26,7 @@ const (
 
 // keys takes the certificates of the role's own KeyDescriptors. Those elsewhere in the document are others': of
 // its signer, of other roles and other entities.
-func (m *Metadata) keys(idp *etree.Element) {
+func (m *Metadata) keys(idp *xmltree.Node) {
 	count := 0
 	for _, kd := range xmlsig.Children(idp, Namespace, "KeyDescriptor") {
 		use := xmlsig.Attr(kd, "use")
@@ -92,7 +91,7 @@ func issued(k Key, keys []Key) bool {
 }
 
 // x509Texts returns the text of the certificates in an element with a KeyInfo, by X509Data.
-func x509Texts(el *etree.Element) [][]string {
+func x509Texts(el *xmltree.Node) [][]string {
 	var out [][]string
 	for _, info := range xmlsig.Children(el, xmlsig.Namespace, "KeyInfo") {
 		for _, data := range xmlsig.Children(info, xmlsig.Namespace, "X509Data") {
@@ -198,7 +197,7 @@ func (p Pin) match(inside []*x509.Certificate) *x509.Certificate {
 }
 
 // signerCertificates returns what the document's own signature names as its key. Without a pin they mean nothing.
-func signerCertificates(root *etree.Element) []*x509.Certificate {
+func signerCertificates(root *xmltree.Node) []*x509.Certificate {
 	var out []*x509.Certificate
 	for _, sig := range xmlsig.Children(root, xmlsig.Namespace, "Signature") {
 		for _, data := range x509Texts(sig) {

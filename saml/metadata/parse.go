@@ -9,15 +9,14 @@ import (
 	"strings"
 	"time"
 
-	"github.com/beevik/etree"
-
+	"github.com/weir-id/weir/saml/internal/xmltree"
 	"github.com/weir-id/weir/saml/xmlsig"
 )
 
 // MaxBytes is the largest document that is read. Those of AD FS have about 75 KB.
 const MaxBytes = 1 << 20
 
-var limits = xmlsig.Limits{Bytes: 2 * MaxBytes, Depth: 40, Elements: 20000, Attributes: 64}
+var limits = xmltree.Limits{Bytes: 2 * MaxBytes, Depth: 40, Elements: 20000, Attrs: 64, Value: 16 << 10, Text: 64 << 10}
 
 const (
 	maxCertificates = 40
@@ -52,16 +51,17 @@ func Parse(data []byte, o Options) (*Metadata, error) {
 	if err != nil {
 		return nil, err
 	}
-	root, err := xmlsig.Read(text, limits)
+	doc, err := xmlsig.Read(text, limits)
 	if err != nil {
 		return nil, err
 	}
-	if root.NamespaceURI() != Namespace || (root.Tag != "EntityDescriptor" && root.Tag != "EntitiesDescriptor") {
-		return nil, fmt.Errorf("%w: the root element is %s; for AD FS the address is https://<server>/FederationMetadata/2007-06/FederationMetadata.xml", ErrNotMetadata, short(root.Tag))
+	root := doc.Root
+	if root.Space != Namespace || (root.Local != "EntityDescriptor" && root.Local != "EntitiesDescriptor") {
+		return nil, fmt.Errorf("%w: the root element is %s; for AD FS the address is https://<server>/FederationMetadata/2007-06/FederationMetadata.xml", ErrNotMetadata, short(root.Local))
 	}
 	m := &Metadata{}
 	if len(o.Pins) > 0 {
-		if root, err = verifyPinned(root, o); err != nil {
+		if err := verifyPinned(doc, o); err != nil {
 			return nil, err
 		}
 		m.Pinned = true
@@ -80,17 +80,20 @@ func Parse(data []byte, o Options) (*Metadata, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := m.age([]*etree.Element{idp}); err != nil {
+	if err := m.age([]*xmltree.Node{idp}); err != nil {
 		return nil, err
 	}
 	if m.Expired(o.Now) {
 		return nil, expired(m)
 	}
-	return m, m.read(idp, o)
+	if err := m.read(idp, o); err != nil {
+		return nil, err
+	}
+	return m, nil
 }
 
 // read takes what the role says.
-func (m *Metadata) read(idp *etree.Element, o Options) error {
+func (m *Metadata) read(idp *xmltree.Node, o Options) error {
 	m.keys(idp)
 	m.SSO = m.endpoints(idp, "SingleSignOnService", o)
 	m.SLO = m.endpoints(idp, "SingleLogoutService", o)
@@ -125,12 +128,12 @@ func because(problems []string) string {
 
 // chosen is an entity with the elements around it, itself included, whose ages it shares.
 type chosen struct {
-	entity *etree.Element
-	chain  []*etree.Element
+	entity *xmltree.Node
+	chain  []*xmltree.Node
 }
 
 // choose finds the entity that id names, or the only one there is (SAML metadata section 2.3).
-func choose(root *etree.Element, id string) (chosen, error) {
+func choose(root *xmltree.Node, id string) (chosen, error) {
 	all := entities(root, nil)
 	var ids []string
 	var hits []chosen
@@ -166,14 +169,14 @@ func choose(root *etree.Element, id string) (chosen, error) {
 	return chosen{}, fmt.Errorf("%w: the document describes %d identity providers, choose one by its entity id: %s", ErrEntity, len(idps), listed(ids))
 }
 
-func entities(el *etree.Element, around []*etree.Element) []chosen {
+func entities(el *xmltree.Node, around []*xmltree.Node) []chosen {
 	chain := append(slices.Clip(around), el)
-	if xmlsig.Is(el, Namespace, "EntityDescriptor") {
+	if el.Is(Namespace, "EntityDescriptor") {
 		return []chosen{{entity: el, chain: chain}}
 	}
 	var out []chosen
-	for _, c := range el.ChildElements() {
-		if xmlsig.Is(c, Namespace, "EntityDescriptor") || xmlsig.Is(c, Namespace, "EntitiesDescriptor") {
+	for c := range el.Elements() {
+		if c.Is(Namespace, "EntityDescriptor") || c.Is(Namespace, "EntitiesDescriptor") {
 			out = append(out, entities(c, chain)...)
 		}
 	}
@@ -205,7 +208,7 @@ func short(text string) string {
 	return text
 }
 
-func entityID(el *etree.Element) (string, error) {
+func entityID(el *xmltree.Node) (string, error) {
 	id := xmlsig.Attr(el, "entityID")
 	if id == "" || len(id) > maxText || strings.TrimSpace(id) != id {
 		return "", fmt.Errorf("%w: its entityID is missing or malformed", ErrNotMetadata)
@@ -215,12 +218,12 @@ func entityID(el *etree.Element) (string, error) {
 
 // age takes the earliest validUntil and the shortest cacheDuration. A date that nobody can read
 // must not mean "for ever".
-func (m *Metadata) age(elements []*etree.Element) error {
+func (m *Metadata) age(elements []*xmltree.Node) error {
 	for _, el := range elements {
 		if text := strings.TrimSpace(xmlsig.Attr(el, "validUntil")); text != "" {
 			until, err := parseTime(text)
 			if err != nil {
-				return fmt.Errorf("%w: validUntil of %s is not a date and time", ErrNotMetadata, el.Tag)
+				return fmt.Errorf("%w: validUntil of %s is not a date and time", ErrNotMetadata, el.Local)
 			}
 			if m.ValidUntil.IsZero() || until.Before(m.ValidUntil) {
 				m.ValidUntil = until
@@ -229,7 +232,7 @@ func (m *Metadata) age(elements []*etree.Element) error {
 		if text := strings.TrimSpace(xmlsig.Attr(el, "cacheDuration")); text != "" {
 			d, err := parseDuration(text)
 			if err != nil || d <= 0 {
-				m.problem("cacheDuration of %s is not a duration", el.Tag)
+				m.problem("cacheDuration of %s is not a duration", el.Local)
 				continue
 			}
 			if m.CacheDuration == 0 || d < m.CacheDuration {
@@ -241,7 +244,7 @@ func (m *Metadata) age(elements []*etree.Element) error {
 }
 
 // identityProvider returns the role for SAML 2.0 (SAML metadata section 2.4.3).
-func identityProvider(entity *etree.Element) (*etree.Element, error) {
+func identityProvider(entity *xmltree.Node) (*xmltree.Node, error) {
 	roles := xmlsig.Children(entity, Namespace, "IDPSSODescriptor")
 	for _, el := range roles {
 		if slices.Contains(strings.Fields(xmlsig.Attr(el, "protocolSupportEnumeration")), protocolNS) {
@@ -259,7 +262,7 @@ func identityProvider(entity *etree.Element) (*etree.Element, error) {
 }
 
 // endpoints returns the usable addresses of one service, Redirect before POST, each in the order of the document.
-func (m *Metadata) endpoints(idp *etree.Element, service string, o Options) []Endpoint {
+func (m *Metadata) endpoints(idp *xmltree.Node, service string, o Options) []Endpoint {
 	var redirect, post []Endpoint
 	all := xmlsig.Children(idp, Namespace, service)
 	if len(all) > maxEndpoints {
@@ -304,21 +307,20 @@ func badURL(raw string, allowHTTP bool) string {
 	return ""
 }
 
-// verifyPinned checks the signature of the whole document and returns what it covers.
-func verifyPinned(root *etree.Element, o Options) (*etree.Element, error) {
+// verifyPinned checks the signature of the whole document.
+func verifyPinned(doc *xmltree.Document, o Options) error {
 	var keys []crypto.PublicKey
-	inside := signerCertificates(root)
+	inside := signerCertificates(doc.Root)
 	for _, p := range o.Pins {
 		if c := p.match(inside); c != nil {
 			keys = append(keys, c.PublicKey)
 		}
 	}
 	if len(keys) == 0 {
-		return nil, fmt.Errorf("%w: its signature names no certificate with a pinned fingerprint", ErrPin)
+		return fmt.Errorf("%w: its signature names no certificate with a pinned fingerprint", ErrPin)
 	}
-	verified, err := xmlsig.Verify(root, keys, false, o.Policy)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrPin, err)
+	if err := xmlsig.Verify(doc, keys, o.Policy); err != nil {
+		return fmt.Errorf("%w: %w", ErrPin, err)
 	}
-	return verified.Root, nil
+	return nil
 }

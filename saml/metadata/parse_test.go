@@ -21,6 +21,8 @@ import (
 	"time"
 	"unicode/utf16"
 
+	"github.com/beevik/etree"
+
 	"github.com/weir-id/weir/saml/metadata"
 	"github.com/weir-id/weir/saml/xmlsig"
 )
@@ -248,8 +250,8 @@ func TestParseRefuses(t *testing.T) {
 		{"a page", "<html><body>Sign in</body></html>", "", metadata.ErrNotMetadata, "FederationMetadata.xml"},
 		{"text", "404 not found", "", xmlsig.ErrMalformed, ""},
 		{"more than a megabyte", plain + strings.Repeat(" ", metadata.MaxBytes), "", xmlsig.ErrTooLarge, ""},
-		{"a document type", "<!DOCTYPE x [<!ENTITY a \"b\">]>" + plain, "", xmlsig.ErrForbidden, "document type"},
-		{"a processing instruction", "<?php x?>" + plain, "", xmlsig.ErrForbidden, "processing"},
+		{"a document type", "<!DOCTYPE x [<!ENTITY a \"b\">]>" + plain, "", xmlsig.ErrMalformed, "document type"},
+		{"a processing instruction", "<?php x?>" + plain, "", xmlsig.ErrMalformed, "processing"},
 		{"deep nesting", swap("</IDPSSODescriptor>", strings.Repeat("<a>", 50)+strings.Repeat("</a>", 50)+"</IDPSSODescriptor>"), "", xmlsig.ErrTooLarge, "nested"},
 		{"too many elements", swap("</IDPSSODescriptor>", strings.Repeat("<a/>", 20001)+"</IDPSSODescriptor>"), "", xmlsig.ErrTooLarge, "elements"},
 		{"Latin-1", `<?xml version="1.0" encoding="ISO-8859-1"?>` + plain, "", metadata.ErrNotMetadata, "encoding"},
@@ -281,7 +283,7 @@ func TestParseRefuses(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			m, err := metadata.Parse([]byte(tt.doc), metadata.Options{Now: epoch, EntityID: tt.entity})
-			if !errors.Is(err, tt.want) || m != nil && err == nil {
+			if !errors.Is(err, tt.want) || m != nil {
 				t.Fatalf("got %v, %v; want %v", m, err, tt.want)
 			}
 			if !strings.Contains(err.Error(), tt.says) {
@@ -334,10 +336,11 @@ func TestParseNeverTakesAKeyThatIsNotTheProviders(t *testing.T) {
 func TestParseHoldsADocumentToItsPinnedSigner(t *testing.T) {
 	signer, stranger := pair(t, "signer"), sharedPair(t)
 	sign := func(doc string, s xmlsig.Signer) string {
-		root, err := xmlsig.Read([]byte(doc), xmlsig.Limits{Bytes: 1 << 20, Depth: 20, Elements: 1000, Attributes: 20})
-		if err != nil {
+		tree := etree.NewDocument()
+		if err := tree.ReadFromString(doc); err != nil {
 			t.Fatal(err)
 		}
+		root := tree.Root().Copy()
 		if err := xmlsig.Sign(root, s, 0); err != nil {
 			t.Fatal(err)
 		}

@@ -64,7 +64,8 @@ type Source struct {
 	Now     func() time.Time
 	// Keeper may be nil.
 	Keeper Keeper
-	// Report may be nil. It is called after a fetch that failed or changed something, by one goroutine at a time.
+	// Report may be nil. It is called after a fetch that failed or changed something, by one goroutine at a time, and must not
+	// call the Source, which waits for it.
 	Report func(context.Context, Report)
 
 	mu     sync.Mutex

@@ -5,6 +5,7 @@ import (
 	"compress/flate"
 	"crypto"
 	"crypto/subtle"
+	"crypto/x509"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -16,6 +17,7 @@ import (
 	"time"
 
 	"github.com/beevik/etree"
+	dsig "github.com/russellhaering/goxmldsig"
 
 	"github.com/weir-id/weir/saml/binding"
 	"github.com/weir-id/weir/saml/xmlsig"
@@ -33,8 +35,8 @@ const (
 // passwordContext is how everybody signs in here.
 const passwordContext = "urn:oasis:names:tc:SAML:2.0:ac:classes:PasswordProtectedTransport" //nolint:gosec // the name of a class
 
-// limits are for requests.
-var limits = xmlsig.Limits{Bytes: 64 << 10, Depth: 20, Elements: 200, Attributes: 32}
+// maxRequest bounds a request, in bytes of XML.
+const maxRequest = 64 << 10
 
 // authRequest is an AuthnRequest whose sender and assertion consumer are known, or an IdP-initiated sign-in.
 type authRequest struct {
@@ -127,9 +129,9 @@ func (p *Provider) readRequest(in binding.Incoming) (req authRequest, err error)
 	if err != nil {
 		return req, err
 	}
-	issuer := ""
-	if els := xmlsig.Children(root, binding.AssertionNS, "Issuer"); len(els) == 1 {
-		issuer, _ = xmlsig.Text(els[0])
+	var issuer string
+	if el := child(root, binding.AssertionNS, "Issuer"); el != nil {
+		issuer = el.Text()
 	}
 	var known bool
 	if req.sp, known = p.trust(issuer); !known {
@@ -138,19 +140,19 @@ func (p *Provider) readRequest(in binding.Incoming) (req authRequest, err error)
 	if err := p.checkSignature(root, signature, req.sp); err != nil {
 		return req, err
 	}
-	req.id, req.relay = xmlsig.Attr(root, "ID"), signature.relay
-	req.force, req.passive = xmlsig.Attr(root, "ForceAuthn") == "true", xmlsig.Attr(root, "IsPassive") == "true"
-	issued, err := time.Parse(time.RFC3339Nano, xmlsig.Attr(root, "IssueInstant"))
+	req.id, req.relay = root.SelectAttrValue("ID", ""), signature.relay
+	req.force, req.passive = root.SelectAttrValue("ForceAuthn", "") == "true", root.SelectAttrValue("IsPassive", "") == "true"
+	issued, err := time.Parse(time.RFC3339Nano, root.SelectAttrValue("IssueInstant", ""))
 	age := p.cfg.Now().Sub(issued)
 	switch {
-	case req.id == "" || xmlsig.Attr(root, "Version") != "2.0" || err != nil:
+	case req.id == "" || root.SelectAttrValue("Version", "") != "2.0" || err != nil:
 		return req, errors.New("the request's ID, Version or IssueInstant is missing or malformed")
 	case age > 10*time.Minute || age < -10*time.Minute:
 		return req, errors.New("the request was issued too long ago, or in the future")
-	case xmlsig.Attr(root, "Destination") != p.at(EndpointSAML):
+	case root.SelectAttrValue("Destination", "") != p.at(EndpointSAML):
 		return req, errors.New("the request's Destination is not this service")
 	}
-	switch acs := xmlsig.Attr(root, "AssertionConsumerServiceURL"); {
+	switch acs := root.SelectAttrValue("AssertionConsumerServiceURL", ""); {
 	case acs == "":
 		req.acs = req.sp.ACS[0]
 	case slices.Contains(req.sp.ACS, acs):
@@ -158,16 +160,15 @@ func (p *Provider) readRequest(in binding.Incoming) (req authRequest, err error)
 	default:
 		return req, errors.New("MSIS3200: the AssertionConsumerServiceURL of the request is not one of the trust's")
 	}
-	if b := xmlsig.Attr(root, "ProtocolBinding"); b != "" && b != binding.HTTPPost {
+	if b := root.SelectAttrValue("ProtocolBinding", ""); b != "" && b != binding.HTTPPost {
 		return req, errors.New("the ProtocolBinding of the request is not supported")
 	}
-	for _, el := range xmlsig.Children(root, binding.ProtocolNS, "NameIDPolicy") {
-		req.format = xmlsig.Attr(el, "Format")
+	if el := child(root, binding.ProtocolNS, "NameIDPolicy"); el != nil {
+		req.format = el.SelectAttrValue("Format", "")
 	}
-	for _, el := range xmlsig.Children(root, binding.ProtocolNS, "RequestedAuthnContext") {
-		for _, class := range xmlsig.Children(el, binding.AssertionNS, "AuthnContextClassRef") {
-			text, _ := xmlsig.Text(class)
-			req.classes = append(req.classes, text)
+	if el := child(root, binding.ProtocolNS, "RequestedAuthnContext"); el != nil {
+		for _, class := range el.ChildElements() {
+			req.classes = append(req.classes, class.Text())
 		}
 	}
 	return req, nil
@@ -202,7 +203,7 @@ func decodeRequest(in binding.Incoming) (*etree.Element, querySignature, error) 
 		if err != nil {
 			return nil, q, errors.New("the SAMLRequest is not base64")
 		}
-		root, err := xmlsig.Read(doc, limits)
+		root, err := parse(doc)
 		return root, q, err
 	}
 	values, err := url.ParseQuery(in.RawQuery)
@@ -226,17 +227,35 @@ func decodeRequest(in binding.Incoming) (*etree.Element, querySignature, error) 
 	if err != nil {
 		return nil, q, errors.New("the SAMLRequest is not base64")
 	}
-	doc, err := io.ReadAll(io.LimitReader(flate.NewReader(bytes.NewReader(packed)), int64(limits.Bytes)+1))
+	doc, err := io.ReadAll(io.LimitReader(flate.NewReader(bytes.NewReader(packed)), maxRequest+1))
 	if err != nil {
 		return nil, q, errors.New("the SAMLRequest is not DEFLATE data")
 	}
-	root, err := xmlsig.Read(doc, limits)
+	root, err := parse(doc)
 	return root, q, err
+}
+
+func parse(doc []byte) (*etree.Element, error) {
+	tree := etree.NewDocument()
+	if err := tree.ReadFromBytes(doc); len(doc) > maxRequest || err != nil || tree.Root() == nil {
+		return nil, errors.New("the request is no XML, or too large")
+	}
+	return tree.Root(), nil
+}
+
+// child returns the first child of that name, nil if there is none.
+func child(el *etree.Element, namespace, local string) *etree.Element {
+	for _, c := range el.ChildElements() {
+		if c.Tag == local && c.NamespaceURI() == namespace {
+			return c
+		}
+	}
+	return nil
 }
 
 // checkSignature verifies the signature that there is, and demands one where one is required.
 func (p *Provider) checkSignature(root *etree.Element, q querySignature, sp ServiceProvider) error {
-	embedded := len(xmlsig.Children(root, xmlsig.Namespace, "Signature")) > 0
+	embedded := child(root, xmlsig.Namespace, "Signature") != nil
 	if (q.redirect && q.value == "") || (!q.redirect && !embedded) {
 		if sp.RequireSigned || p.cfg.WantSignedRequests {
 			return errors.New("MSIS7084: the request must be signed")
@@ -248,15 +267,25 @@ func (p *Provider) checkSignature(root *etree.Element, q querySignature, sp Serv
 		return nil // nothing to verify it with, and nobody asked for it
 	}
 	if !q.redirect {
-		_, err := xmlsig.Verify(root, keys, true, xmlsig.Policy{})
-		return err
+		return verifyEnveloped(root, sp.Certificates)
 	}
 	signature, err := base64.StdEncoding.DecodeString(q.value)
 	if err != nil {
 		return errors.New("the Signature is not base64")
 	}
-	_, err = xmlsig.VerifyBytes(q.algorithm, []byte(q.data), signature, keys, xmlsig.Policy{})
-	return err
+	return xmlsig.VerifyBytes(q.algorithm, []byte(q.data), signature, keys, xmlsig.Policy{})
+}
+
+// verifyEnveloped uses another library than package saml does. Certificates are pinned, whatever their dates.
+func verifyEnveloped(root *etree.Element, certs []*x509.Certificate) error {
+	for _, c := range certs {
+		ctx := dsig.NewDefaultValidationContext(&dsig.MemoryX509CertificateStore{Roots: []*x509.Certificate{c}})
+		ctx.Clock = dsig.NewFakeClockAt(c.NotBefore.Add(time.Second))
+		if _, err := ctx.Validate(root); err == nil {
+			return nil
+		}
+	}
+	return errors.New("the signature of the request is by no known key of the trust, or not valid")
 }
 
 func publicKeys(sp ServiceProvider) []crypto.PublicKey {

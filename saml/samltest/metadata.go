@@ -125,29 +125,32 @@ func (p *Provider) services(role *etree.Element, name string) {
 
 // FromMetadata returns the trust that a service provider's metadata describes, as an administrator's import would.
 func FromMetadata(doc []byte) (ServiceProvider, error) {
-	root, err := xmlsig.Read(doc, xmlsig.Limits{Bytes: 1 << 20, Depth: 20, Elements: 1000, Attributes: 64})
-	if err != nil {
-		return ServiceProvider{}, err
-	}
-	roles := xmlsig.Children(root, metadataNS, "SPSSODescriptor")
-	if len(roles) != 1 {
+	tree := etree.NewDocument()
+	if err := tree.ReadFromBytes(doc); err != nil || tree.Root() == nil {
 		return ServiceProvider{}, errNotSP
 	}
-	sp := ServiceProvider{EntityID: xmlsig.Attr(root, "entityID"), RequireSigned: xmlsig.Attr(roles[0], "AuthnRequestsSigned") == "true"}
-	for _, el := range roles[0].ChildElements() {
+	role := child(tree.Root(), metadataNS, "SPSSODescriptor")
+	if role == nil {
+		return ServiceProvider{}, errNotSP
+	}
+	sp := ServiceProvider{
+		EntityID:      tree.Root().SelectAttrValue("entityID", ""),
+		RequireSigned: role.SelectAttrValue("AuthnRequestsSigned", "") == "true",
+	}
+	for _, el := range role.ChildElements() {
 		switch el.Tag {
 		case "AssertionConsumerService":
-			sp.ACS = append(sp.ACS, xmlsig.Attr(el, "Location"))
+			sp.ACS = append(sp.ACS, el.SelectAttrValue("Location", ""))
 		case "SingleLogoutService":
 			if sp.Logout == "" {
-				sp.Logout, sp.LogoutBinding = xmlsig.Attr(el, "Location"), xmlsig.Attr(el, "Binding")
+				sp.Logout, sp.LogoutBinding = el.SelectAttrValue("Location", ""), el.SelectAttrValue("Binding", "")
 			}
 		case "KeyDescriptor":
 			cert, err := keyOf(el)
 			if err != nil {
 				return ServiceProvider{}, err
 			}
-			if use := xmlsig.Attr(el, "use"); use != "encryption" {
+			if use := el.SelectAttrValue("use", ""); use != "encryption" {
 				sp.Certificates = append(sp.Certificates, cert)
 			} else if sp.Encryption == nil {
 				sp.Encryption = cert
@@ -162,8 +165,7 @@ func keyOf(kd *etree.Element) (*x509.Certificate, error) {
 	if el == nil {
 		return nil, errNotSP
 	}
-	text, _ := xmlsig.Text(el)
-	der, err := xmlsig.Base64(text)
+	der, err := xmlsig.Base64(el.Text())
 	if err != nil {
 		return nil, errNotSP
 	}

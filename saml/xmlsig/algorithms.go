@@ -5,11 +5,10 @@ import (
 	"crypto/ecdsa"
 	"crypto/rand"
 	"crypto/rsa"
-	_ "crypto/sha1" //nolint:gosec // registered for IdPs that an admin tolerates on purpose; see Algorithms
+	_ "crypto/sha1" //nolint:gosec // registered for IdPs that an admin tolerates on purpose; see Policy
 	_ "crypto/sha256"
 	_ "crypto/sha512"
 	"encoding/asn1"
-	"errors"
 	"fmt"
 	"math/big"
 )
@@ -26,15 +25,6 @@ const (
 	ECDSASHA1   = "http://www.w3.org/2001/04/xmldsig-more#ecdsa-sha1"
 )
 
-// What a signature can be refused for. More than one may be in a chain.
-var (
-	ErrSignature = errors.New("signature: not valid")
-	ErrAlgorithm = errors.New("signature: algorithm not allowed")
-	ErrUnsigned  = errors.New("signature: missing")
-	// ErrUnknownKey: well formed, and by none of the keys. The signer may have new ones.
-	ErrUnknownKey = errors.New("signature: by no known key")
-)
-
 type method struct {
 	ecdsa bool
 	hash  crypto.Hash
@@ -46,22 +36,7 @@ var methods = map[string]method{
 	RSASHA1: {false, crypto.SHA1}, ECDSASHA1: {true, crypto.SHA1},
 }
 
-// digests are the DigestMethod names (XML Signature section 6.2, XML Encryption section 5.7, RFC 9231 section 2.1).
-var digests = map[string]crypto.Hash{
-	"http://www.w3.org/2001/04/xmlenc#sha256":       crypto.SHA256,
-	"http://www.w3.org/2001/04/xmldsig-more#sha384": crypto.SHA384,
-	"http://www.w3.org/2001/04/xmlenc#sha512":       crypto.SHA512,
-	"http://www.w3.org/2000/09/xmldsig#sha1":        crypto.SHA1,
-}
-
 const digestSHA256 = "http://www.w3.org/2001/04/xmlenc#sha256"
-
-// Policy says what a verifier tolerates. The zero value is the strict one.
-type Policy struct {
-	// AllowSHA1 admits SHA-1 in signatures and digests. Whoever sets it answers for a peer whose messages
-	// can be forged by whoever finds a collision; it is for an IdP that cannot be changed, and one at a time.
-	AllowSHA1 bool
-}
 
 func (p Policy) method(algorithm string) (method, error) {
 	m, ok := methods[algorithm]
@@ -69,14 +44,6 @@ func (p Policy) method(algorithm string) (method, error) {
 		return m, fmt.Errorf("%w: signature method %s", ErrAlgorithm, named(algorithm, ok))
 	}
 	return m, nil
-}
-
-func (p Policy) digest(algorithm string) (crypto.Hash, error) {
-	h, ok := digests[algorithm]
-	if !ok || (h == crypto.SHA1 && !p.AllowSHA1) {
-		return 0, fmt.Errorf("%w: digest method %s", ErrAlgorithm, named(algorithm, ok))
-	}
-	return h, nil
 }
 
 // named quotes an algorithm only if it is one we know: anything else is the sender's text.
@@ -87,22 +54,21 @@ func named(algorithm string, known bool) string {
 	return algorithm + " (SHA-1)"
 }
 
-// VerifyBytes checks a signature over data with each of keys, and returns the index of the one that
-// made it. Errors: ErrAlgorithm, ErrUnknownKey.
-func VerifyBytes(algorithm string, data, signature []byte, keys []crypto.PublicKey, p Policy) (int, error) {
+// VerifyBytes checks a signature over data with each of keys. Errors: ErrAlgorithm, ErrUnknownKey.
+func VerifyBytes(algorithm string, data, signature []byte, keys []crypto.PublicKey, p Policy) error {
 	m, err := p.method(algorithm)
 	if err != nil {
-		return 0, err
+		return err
 	}
 	h := m.hash.New()
 	_, _ = h.Write(data) // hash.Hash.Write never returns an error
 	sum := h.Sum(nil)
-	for i, k := range keys {
+	for _, k := range keys {
 		if m.verify(k, sum, signature) {
-			return i, nil
+			return nil
 		}
 	}
-	return 0, fmt.Errorf("%w: %d keys tried", ErrUnknownKey, len(keys))
+	return fmt.Errorf("%w: %d keys tried", ErrUnknownKey, len(keys))
 }
 
 func (m method) verify(key crypto.PublicKey, sum, signature []byte) bool {

@@ -29,7 +29,7 @@ type Signer struct {
 // everything (0). root must be the root of its document, have an ID attribute, and not be changed afterwards.
 // SHA-256 is used with either kind of key.
 func Sign(root *etree.Element, s Signer, at int) error {
-	id := Attr(root, "ID")
+	id := root.SelectAttrValue("ID", "")
 	if id == "" || root.Parent() != nil {
 		return errors.New("sign: not a root element with an ID")
 	}
@@ -37,7 +37,7 @@ func Sign(root *etree.Element, s Signer, at int) error {
 	if err != nil {
 		return err
 	}
-	data, err := canonical(root, nil)
+	data, err := canonical(root)
 	if err != nil {
 		return fmt.Errorf("sign: %w", err)
 	}
@@ -57,7 +57,7 @@ func Sign(root *etree.Element, s Signer, at int) error {
 	ref.CreateElement("ds:DigestMethod").CreateAttr("Algorithm", digestSHA256)
 	ref.CreateElement("ds:DigestValue").SetText(base64.StdEncoding.EncodeToString(h.Sum(nil)))
 
-	if data, err = canonical(info, nil); err != nil {
+	if data, err = canonical(info); err != nil {
 		return fmt.Errorf("sign: %w", err)
 	}
 	_, value, err := SignBytes(s.Key, data)
@@ -79,14 +79,10 @@ func Sign(root *etree.Element, s Signer, at int) error {
 
 // canonical returns the exclusive canonical form, without comments, of el where it stands (Exclusive XML
 // Canonicalization section 3). el is not changed.
-func canonical(el *etree.Element, prefixes []string) ([]byte, error) {
+func canonical(el *etree.Element) ([]byte, error) {
 	apex := el.Copy()
 	inScope(el, apex)
-	list := ""
-	for _, p := range prefixes {
-		list += p + " "
-	}
-	return dsig.MakeC14N10ExclusiveCanonicalizerWithPrefixList(list).Canonicalize(apex)
+	return dsig.MakeC14N10ExclusiveCanonicalizerWithPrefixList("").Canonicalize(apex)
 }
 
 // inScope declares on apex, a copy of el, what el's ancestors declare and el does not.

@@ -75,6 +75,9 @@ func Run(ctx context.Context, o Options) (_ Report, err error) {
 		}
 		rep.add(t)
 	}
+	if err := rep.addMemory(); err != nil {
+		return Report{}, err
+	}
 	if err := large.close(); err != nil {
 		return Report{}, err
 	}

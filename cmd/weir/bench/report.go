@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"os"
 	"runtime"
 	"slices"
 	"text/tabwriter"
@@ -69,6 +70,13 @@ func (r *Report) add(t *times) {
 	ratio(fmt.Sprintf("login with %d users, to %d", r.Users, SmallUsers), loginMany, loginES, budgetLarge)
 	r.row("durable writes of a login", t.browsers, t.writes, "", 2)
 	r.row("commits of the store for a login", t.browsers, t.commits, "", 0)
+}
+
+// addMemory adds what the measured process holds at the end of the logins, with both stores open.
+func (r *Report) addMemory() error {
+	mb, err := privateMemory(os.Getpid())
+	r.row("private memory after the logins, two stores", 0, mb, "MB", 0)
+	return err
 }
 
 func (r *Report) addStarts(all []start, users int) {

@@ -34,9 +34,9 @@ type txn struct {
 
 type bucket struct {
 	*bbolt.Bucket
-	last      []byte // the greatest key when the batch began
-	grown     bool   // a key was inserted
-	scattered bool   // a key was inserted before last
+	last     []byte // the greatest key when the batch began
+	inserted int    // keys
+	within   int    // of them, those before last
 }
 
 // open returns the bucket, nil where there is none or after a failure.
@@ -82,8 +82,10 @@ func (t *txn) insert(prefix, kind string, key, value []byte) {
 	if b == nil {
 		return
 	}
-	b.grown = true
-	b.scattered = b.scattered || bytes.Compare(key, b.last) < 0
+	b.inserted++
+	if bytes.Compare(key, b.last) < 0 {
+		b.within++
+	}
 	t.touched = true
 	t.fail(b.Put(key, value))
 }
@@ -106,8 +108,9 @@ func (t *txn) remove(prefix, kind string, key []byte) {
 // setFill tells bbolt before the commit how to split the pages of each bucket.
 func (t *txn) setFill() {
 	for _, b := range t.buckets {
+		// Keys that begin with the time come nearly in order: few of a batch belong before the end.
 		b.FillPercent = fillScattered
-		if b.grown && !b.scattered {
+		if b.inserted > 2*b.within {
 			b.FillPercent = fillAppending
 		}
 	}
