@@ -143,8 +143,6 @@ func (p *Provider) known(ctx context.Context) (*metadata.Metadata, error) {
 		return md, nil
 	case errors.Is(err, metadata.ErrFetch):
 		return nil, fault.New(fault.Upstream, "The identity provider is not available right now. Please try again later.", err)
-	case ctx.Err() != nil:
-		return nil, fault.New(fault.UpstreamTimeout, "The identity provider did not answer in time. Please try again later.", err)
 	}
 	return nil, fault.New(fault.Config, publicConfig, err)
 }
@@ -278,7 +276,7 @@ func (p *Provider) validate(ctx context.Context, r federation.Response, acs stri
 		return nil, refused(err)
 	}
 	if err := p.o.Replays.Once(ctx, as.Issuer, as.ID, as.ReplayUntil); errors.Is(err, samlsp.ErrReplayed) {
-		return nil, fault.New(fault.Invalid, publicRefused, fmt.Errorf("assertion %s of %s: %w", as.ID, as.Issuer, err))
+		return nil, fault.New(fault.Upstream, publicRefused, fmt.Errorf("assertion %s of %s: %w", as.ID, as.Issuer, err))
 	} else if err != nil {
 		return nil, fmt.Errorf("saml replay cache: %w", err)
 	}
