@@ -126,6 +126,9 @@ func (p *Provider) EntityID(ctx context.Context) (string, error) {
 
 // SenderOf implements federation.Sender.
 func (p *Provider) SenderOf(r federation.Response) (string, error) {
+	if r.Form.Has("SAMLResponse") { // which may be much larger than any other message
+		return response.Sender(r.Form.Get("SAMLResponse"))
+	}
 	h, err := binding.Peek(incoming(r))
 	return h.Issuer, err
 }
