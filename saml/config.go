@@ -2,6 +2,7 @@ package saml
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -31,7 +32,7 @@ import (
 //	ForceAuthn                   true asks for a fresh sign-in every time
 //	RequestedAuthnContext        class references, separated by spaces
 //	AuthnContextComparison       exact (default), minimum, maximum or better
-//	ClockSkewSeconds             0 to 600; default 180
+//	ClockSkewSeconds             1 to 600; default 180
 //	AllowSHA1                    true takes signatures with SHA-1; default false
 //	MaxElements                  of a response, for very many groups: 1,000 to 50,000; default 5,000
 //	MetadataSigningCertificate   PEM: the metadata must be signed with this certificate
@@ -98,7 +99,7 @@ func parse(d pool.Details, allowPrivate bool) (settings, []detail.Fault) {
 		nameIDFormat: r.String(keyNameIDFormat), subject: r.String(keySubject),
 		authnContext:  strings.Fields(r.String(keyContext)),
 		comparison:    r.OneOf(keyComparison, binding.ComparisonExact, binding.ComparisonMinimum, binding.ComparisonMaximum, binding.ComparisonBetter),
-		skew:          time.Duration(r.Int(keySkew, 180, 0, 600)) * time.Second,
+		skew:          time.Duration(r.Int(keySkew, 180, 1, 600)) * time.Second,
 		maxElements:   r.Int(keyElements, 5000, 1000, 50000),
 		defaultClient: r.String(keyClient), defaultRedirect: r.String(keyRedirect),
 	}
@@ -123,6 +124,9 @@ func parse(d pool.Details, allowPrivate bool) (settings, []detail.Fault) {
 		}
 	}
 	readFile(r, &s)
+	if slices.Contains(ownClaims, s.subject) {
+		r.Fail(keySubject, "must be an attribute of the assertion; without this key the NameID identifies the person")
+	}
 	if s.defaultRedirect != "" && s.defaultClient == "" {
 		r.Fail(keyRedirect, "needs "+keyClient)
 	}

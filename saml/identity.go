@@ -22,7 +22,7 @@ var (
 
 const transient = "urn:oasis:names:tc:SAML:2.0:nameid-format:transient"
 
-// Claims that come from the assertion itself. They win over attributes of the same name.
+// Claims that come from the assertion itself. No attribute can pass for one of them.
 const (
 	claimNameID       = "NameID"
 	claimNameIDFormat = "NameIDFormat"
@@ -30,6 +30,8 @@ const (
 	claimContext      = "AuthnContextClassRef"
 	claimInstant      = "AuthnInstant"
 )
+
+var ownClaims = []string{claimNameID, claimNameIDFormat, claimSession, claimContext, claimInstant}
 
 // presets are short names for the claim URIs of AD FS and Entra ID. The first URI that is there counts; an attribute that
 // really has the short name goes before.
@@ -73,27 +75,22 @@ func (p *Provider) subject(as *response.Assertion, claims mapping.Claims) (strin
 		}
 		return as.NameID.Value, nil
 	}
-	switch v := claims[p.s.subject].(type) {
-	case string:
-		if strings.TrimSpace(v) != "" {
-			return v, nil
-		}
-	case []any:
-		if len(v) == 1 {
-			if s, ok := v[0].(string); ok && strings.TrimSpace(s) != "" {
-				return s, nil
-			}
-		}
+	if v, ok := claims[p.s.subject].(string); ok && strings.TrimSpace(v) != "" {
+		return v, nil
 	}
-	return "", fmt.Errorf("%w: %s names %q; the assertion has: %s", ErrSubject, keySubject, p.s.subject, strings.Join(names(as), ", "))
+	return "", fmt.Errorf("%w: %s names %q; the assertion has: %s", ErrSubject, keySubject, p.s.subject, names(as))
 }
 
-func names(as *response.Assertion) []string {
-	out := make([]string, 0, len(as.Attributes))
-	for _, a := range as.Attributes {
-		out = append(out, a.Name)
+// names lists the first attributes of an assertion, for the log.
+func names(as *response.Assertion) string {
+	var out []string
+	for i, a := range as.Attributes {
+		if i == 30 {
+			return strings.Join(out, ", ") + ", …"
+		}
+		out = append(out, fmt.Sprintf("%.200q", a.Name))
 	}
-	return out
+	return strings.Join(out, ", ")
 }
 
 // claimsOf lists the attributes under their names as given, then under their FriendlyNames and the presets where nothing has
@@ -122,10 +119,12 @@ func claimsOf(as *response.Assertion) mapping.Claims {
 			}
 		}
 	}
+	var id response.NameID
 	if as.NameID != nil {
-		out[claimNameID] = as.NameID.Value
-		set(out, claimNameIDFormat, as.NameID.Format)
+		id = *as.NameID
 	}
+	set(out, claimNameID, id.Value)
+	set(out, claimNameIDFormat, id.Format)
 	set(out, claimSession, as.SessionIndex)
 	set(out, claimContext, as.AuthnContextClassRef)
 	out[claimInstant] = as.AuthnInstant.UTC().Format(time.RFC3339)

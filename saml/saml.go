@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/weir-id/weir/federation"
+	"github.com/weir-id/weir/federation/audit"
 	"github.com/weir-id/weir/federation/fault"
 	"github.com/weir-id/weir/federation/pool"
 	"github.com/weir-id/weir/federation/samlsp"
@@ -34,7 +35,7 @@ const (
 	publicOff     = "This identity provider may not start a sign-in. Start at the application."
 )
 
-// Options are what every provider gets. All fields but AllowPrivate and Report are required.
+// Options are what every provider gets. All fields but AllowPrivate are required.
 type Options struct {
 	HTTP         *http.Client // of federation/outgoing
 	AllowPrivate bool         // outgoing.Options.AllowPrivate
@@ -43,8 +44,8 @@ type Options struct {
 	Replays      *samlsp.Replays
 	// Copies keep the last good metadata of providers with a MetadataURL.
 	Copies *samlsp.Copies
-	// Report hears of changed, failed and expiring metadata; it may be nil.
-	Report func(ctx context.Context, cfg pool.IdentityProvider, r metadata.Report)
+	// Audit hears of metadata that changed, or could not be renewed.
+	Audit audit.Recorder
 }
 
 // Provider is one SAML identity provider of a pool. It is safe for concurrent use.
@@ -78,14 +79,21 @@ func New(cfg pool.IdentityProvider, o Options) (*Provider, error) {
 		s.spEntityID = metadata.SPEntityID(cfg.PoolID)
 	}
 	p := &Provider{cfg: cfg, s: s, o: o}
-	p.source = &metadata.Source{File: s.file, URL: s.url, Client: o.HTTP, Options: s.metadata, Now: o.Now}
+	p.source = &metadata.Source{File: s.file, URL: s.url, Client: o.HTTP, Options: s.metadata, Now: o.Now, Report: p.report}
 	if s.url != "" {
 		p.source.Keeper = metadata.StoreKeeper{Copies: o.Copies, PoolID: cfg.PoolID, Provider: cfg.Name}
 	}
-	if o.Report != nil {
-		p.source.Report = func(ctx context.Context, r metadata.Report) { o.Report(ctx, cfg, r) }
-	}
 	return p, nil
+}
+
+// report is metadata.Source.Report.
+func (p *Provider) report(ctx context.Context, r metadata.Report) {
+	for _, c := range r.Changes {
+		p.o.Audit.Record(ctx, audit.MetadataChanged{Pool: p.cfg.PoolID, Provider: p.cfg.Name, Change: c.String()})
+	}
+	if r.Err != nil {
+		p.o.Audit.Record(ctx, audit.MetadataChanged{Pool: p.cfg.PoolID, Provider: p.cfg.Name, Error: r.Err.Error()})
+	}
 }
 
 // Maintain renews the provider's metadata where that is due.
@@ -118,6 +126,9 @@ func (p *Provider) EntityID(ctx context.Context) (string, error) {
 
 // SenderOf implements federation.Sender.
 func (p *Provider) SenderOf(r federation.Response) (string, error) {
+	if r.Form.Has("SAMLResponse") { // which may be much larger than any other message
+		return response.Sender(r.Form.Get("SAMLResponse"))
+	}
 	h, err := binding.Peek(incoming(r))
 	return h.Issuer, err
 }
@@ -135,8 +146,6 @@ func (p *Provider) known(ctx context.Context) (*metadata.Metadata, error) {
 		return md, nil
 	case errors.Is(err, metadata.ErrFetch):
 		return nil, fault.New(fault.Upstream, "The identity provider is not available right now. Please try again later.", err)
-	case ctx.Err() != nil:
-		return nil, fault.New(fault.UpstreamTimeout, "The identity provider did not answer in time. Please try again later.", err)
 	}
 	return nil, fault.New(fault.Config, publicConfig, err)
 }
@@ -161,7 +170,9 @@ func (p *Provider) Begin(ctx context.Context, a federation.Attempt) (federation.
 	}
 	now := p.o.Now()
 	asked := a.Request
-	state := private{RequestID: binding.NewID(), At: now, Force: p.s.forceAuthn || slices.Contains(asked.Prompt, "login") || asked.MaxAge != nil && *asked.MaxAge == 0}
+	// SAML knows no max_age. How old the session there is shows only in the answer, when it would be too late to ask again.
+	force := p.s.forceAuthn || slices.Contains(asked.Prompt, "login") || asked.MaxAge != nil
+	state := private{RequestID: binding.NewID(), At: now, Force: force}
 	request := binding.AuthnRequest{
 		ID: state.RequestID, IssueInstant: now, Destination: to.Location, Issuer: p.s.spEntityID, ACSURL: a.CallbackURL,
 		NameIDFormat: p.s.nameIDFormat, ForceAuthn: state.Force, IsPassive: slices.Contains(asked.Prompt, "none"),
@@ -212,18 +223,14 @@ func (p *Provider) decryptionKeys(ctx context.Context) ([]*rsa.PrivateKey, error
 // Finish implements federation.Provider.
 func (p *Provider) Finish(ctx context.Context, a federation.Attempt, r federation.Response) (federation.Identity, error) {
 	var state private
-	if err := json.Unmarshal(a.Private, &state); err != nil || state.RequestID == "" {
-		return federation.Identity{}, fault.New(fault.Invalid, publicRefused, fmt.Errorf("the attempt holds no request: %w", err))
+	if err := json.Unmarshal(a.Private, &state); err != nil { // begun while the provider was of another kind
+		return federation.Identity{}, fault.New(fault.Upstream, publicRefused, fmt.Errorf("the attempt holds no SAML request: %w", err))
 	}
 	as, err := p.validate(ctx, r, a.CallbackURL, response.Validate, func(e *response.Expect) {
 		e.RequestID, e.ForceAuthn, e.RequestTime = state.RequestID, state.Force, state.At
 	})
 	if err != nil {
 		return federation.Identity{}, err
-	}
-	if limit := a.Request.MaxAge; limit != nil && state.At.Sub(as.AuthnInstant) > time.Duration(*limit)*time.Second+p.s.skew {
-		return federation.Identity{}, fault.New(fault.LoginRequired, "The identity provider did not ask for a new sign-in.",
-			fmt.Errorf("signed in at %s, the application asked for at most %d s before", as.AuthnInstant.Format(time.RFC3339), *limit))
 	}
 	return p.identity(as)
 }
@@ -272,7 +279,7 @@ func (p *Provider) validate(ctx context.Context, r federation.Response, acs stri
 		return nil, refused(err)
 	}
 	if err := p.o.Replays.Once(ctx, as.Issuer, as.ID, as.ReplayUntil); errors.Is(err, samlsp.ErrReplayed) {
-		return nil, fault.New(fault.Invalid, publicRefused, fmt.Errorf("assertion %s of %s: %w", as.ID, as.Issuer, err))
+		return nil, fault.New(fault.Upstream, publicRefused, fmt.Errorf("assertion %s of %s: %w", as.ID, as.Issuer, err))
 	} else if err != nil {
 		return nil, fmt.Errorf("saml replay cache: %w", err)
 	}

@@ -5,24 +5,12 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/weir-id/weir/federation/audit"
 	"github.com/weir-id/weir/federation/pool"
 	"github.com/weir-id/weir/saml"
-	"github.com/weir-id/weir/saml/metadata"
 )
 
 // certificateWarning is how long before the end of a provider's last certificate the log begins to say so.
 const certificateWarning = 30 * 24 * time.Hour
-
-// metadataReport tells what came of a fetch of an identity provider's metadata.
-func (n *node) metadataReport(ctx context.Context, cfg pool.IdentityProvider, r metadata.Report) {
-	for _, c := range r.Changes {
-		n.audit.Record(ctx, audit.MetadataChanged{Pool: cfg.PoolID, Provider: cfg.Name, Change: c.String()})
-	}
-	if r.Err != nil {
-		n.audit.Record(ctx, audit.MetadataChanged{Pool: cfg.PoolID, Provider: cfg.Name, Error: r.Err.Error()})
-	}
-}
 
 // maintainSAML renews the metadata of a pool's SAML providers, watches their certificates, and makes whatever step is due for our
 // own keys. A pool without such providers gets no keys.

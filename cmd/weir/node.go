@@ -147,7 +147,7 @@ func (n *node) wire() {
 	n.providers = providers.NewSet(providers.Options{HTTP: client, AllowPrivate: n.cfg.Outgoing.AllowPrivate, Now: n.now, More: map[string]providers.Kind{
 		"SAML": {New: providers.Make(func(cfg pool.IdentityProvider) (*saml.Provider, error) {
 			return saml.New(cfg, saml.Options{
-				HTTP: client, AllowPrivate: n.cfg.Outgoing.AllowPrivate, Now: n.now, Report: n.metadataReport,
+				HTTP: client, AllowPrivate: n.cfg.Outgoing.AllowPrivate, Now: n.now, Audit: n.audit,
 				Keys: n.samlKeys, Replays: &samlsp.Replays{Engine: n.engine}, Copies: &samlsp.Copies{Engine: n.engine},
 			})
 		}), Validate: saml.Validate},

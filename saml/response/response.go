@@ -16,6 +16,7 @@ import (
 	"crypto/rsa"
 	"encoding/base64"
 	"fmt"
+	"math"
 	"strings"
 	"time"
 
@@ -127,6 +128,31 @@ func ValidateUnsolicited(form string, e Expect) (*Assertion, error) {
 	return validate(form, e)
 }
 
+// Sender returns the entity id that a response gives itself, so that the providers that it may be from can be asked. It proves
+// nothing. form is as with Validate. A document of more than DefaultMaxBytes, or that is no Response, gives a *Refusal.
+func Sender(form string) (string, error) {
+	v := &validation{Expect: Expect{MaxBytes: DefaultMaxBytes}}
+	v.limits = v.treeLimits(math.MaxInt)
+	doc, r := v.parse(form)
+	if r == nil {
+		r = v.readMessage(doc)
+	}
+	if r != nil {
+		return "", r
+	}
+	for _, n := range []*xmltree.Node{v.msg.response, v.msg.assertion} {
+		if n == nil {
+			continue
+		}
+		for issuer := range n.Elements() {
+			if s, ok := issuer.Text(); ok && issuer.Is(assertionNS, "Issuer") {
+				return strings.TrimSpace(s), nil
+			}
+		}
+	}
+	return "", refuse(CheckIssuer, "The response does not say which identity provider it is from.")
+}
+
 // validation is the state of one decision.
 type validation struct {
 	Expect
@@ -192,11 +218,15 @@ func (v *validation) prepare() *Refusal {
 	if v.MaxElements == 0 {
 		v.MaxElements = DefaultMaxElements
 	}
-	v.limits = xmltree.Limits{
-		Bytes: v.MaxBytes, Elements: v.MaxElements, Depth: maxDepth, Attrs: maxAttrs, Value: maxXMLValue, Text: maxText,
+	v.limits = v.treeLimits(v.MaxElements)
+	return nil
+}
+
+func (v *validation) treeLimits(elements int) xmltree.Limits {
+	return xmltree.Limits{
+		Bytes: v.MaxBytes, Elements: elements, Depth: maxDepth, Attrs: maxAttrs, Value: maxXMLValue, Text: maxText,
 		LongText: "CipherValue", Names: names,
 	}
-	return nil
 }
 
 // names bounds the elements that cost the most, or that a wrapping attack repeats, wherever they stand. Response and assertion may

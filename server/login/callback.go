@@ -54,7 +54,7 @@ func (s *Service) Callback(c echo.Context) error {
 	login, err := s.OAuth.Broker.Finish(r.Context(), a, answer(r, params))
 	if err != nil {
 		re := &web.RedirectError{Request: a.Request, Issuer: s.OAuth.Issuer.URL(a.PoolID), Err: err}
-		if strings.HasPrefix(r.URL.Path, "/saml2/") && fault.CodeOf(err) == fault.Upstream {
+		if code := fault.CodeOf(err); strings.HasPrefix(r.URL.Path, "/saml2/") && (code == fault.Upstream || code == fault.Config) {
 			re.Code = "server_error" // as the original answers a response that it cannot accept
 		}
 		return s.failed(c, a, re)

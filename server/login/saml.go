@@ -164,17 +164,18 @@ func (s *Service) logoutAsked(c echo.Context, params url.Values) error {
 	if err != nil {
 		return err
 	}
-	var reply *federation.Challenge
+	var to *heard
 	refusal := error(fault.New(fault.Invalid, "The sign-out message is of no identity provider that is known here.", nil))
 	for _, idp := range senders {
-		ch, err := s.endUpstream(c, origin, idp, r)
+		h, err := s.endUpstream(c, origin, idp, r)
 		if err != nil {
 			s.OAuth.LogoutFailed(ctx, idp.PoolID, idp.Name, err)
 			refusal = err
 			continue
 		}
-		if reply == nil {
-			reply = &ch
+		// Nothing in the message says for which pool it is, if several have the provider: the one that had the session answers.
+		if to == nil || h.ended > to.ended {
+			to = &h
 		}
 		if sealed := s.Site.Session(c, idp.PoolID); sealed != "" {
 			if _, err := s.OAuth.Broker.Session(ctx, idp.PoolID, sealed); errors.Is(err, federation.ErrNoSession) {
@@ -182,31 +183,44 @@ func (s *Service) logoutAsked(c echo.Context, params url.Values) error {
 			}
 		}
 	}
-	if reply == nil {
+	if to == nil {
 		return refusal
 	}
-	return s.OAuth.Challenge(c, *reply)
+	ch, err := to.listener.AnswerLogout(ctx, to.notice, to.done)
+	if err != nil { // the sessions have ended all the same
+		s.OAuth.LogoutFailed(ctx, to.notice.PoolID, to.notice.Provider, err)
+		return s.OAuth.SignedOut(c, "")
+	}
+	return s.OAuth.Challenge(c, ch)
 }
 
-func (s *Service) endUpstream(c echo.Context, origin web.Origin, idp pool.IdentityProvider, r federation.Response) (federation.Challenge, error) {
+// heard is a provider's verified request and what came of it.
+type heard struct {
+	listener federation.LogoutListener
+	notice   federation.LogoutNotice
+	ended    int // grants
+	done     bool
+}
+
+func (s *Service) endUpstream(c echo.Context, origin web.Origin, idp pool.IdentityProvider, r federation.Response) (heard, error) {
 	ctx := c.Request().Context()
 	prov, err := s.OAuth.Broker.Providers.Provider(ctx, idp)
 	if err != nil {
-		return federation.Challenge{}, err
+		return heard{}, err
 	}
 	listener, ok := prov.(federation.LogoutListener)
 	if !ok {
-		return federation.Challenge{}, federation.ErrNoLogout
+		return heard{}, federation.ErrNoLogout
 	}
 	notice, err := listener.ReadLogout(ctx, origin.URL+"/saml2/logout", r)
 	if err != nil {
-		return federation.Challenge{}, err
+		return heard{}, err
 	}
-	_, ended := s.OAuth.Broker.EndUpstream(ctx, notice)
-	if ended != nil {
-		s.OAuth.LogoutFailed(ctx, idp.PoolID, idp.Name, ended)
+	ended, err := s.OAuth.Broker.EndUpstream(ctx, notice)
+	if err != nil {
+		s.OAuth.LogoutFailed(ctx, idp.PoolID, idp.Name, err)
 	}
-	return listener.AnswerLogout(ctx, notice, ended == nil)
+	return heard{listener: listener, notice: notice, ended: ended, done: err == nil}, nil
 }
 
 // Describe serves GET /saml2/metadata?user_pool_id=…&identity_provider=…: the document that a provider's administrator imports.

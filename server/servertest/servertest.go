@@ -55,6 +55,9 @@ type Options struct {
 	SealingKeys []string
 	// Clock is shared with upstream providers; nil makes one.
 	Clock *Clock
+	// Beside makes the new Weir another node on the store of that one, with its sealing keys and clock: with everything in memory
+	// fresh, it is also what a restart leaves.
+	Beside *Weir
 	// Wrap changes the handler of the public listener, to put something in front of it.
 	Wrap func(http.Handler) http.Handler
 }
@@ -71,6 +74,7 @@ type Weir struct {
 	Issuer    *token.Issuer
 	Grants    *token.Grants
 	Broker    *federation.Broker
+	SAMLKeys  *samlsp.Keys
 	Server    *server.Server
 	Handler   http.Handler
 	Log       *Log
@@ -87,17 +91,11 @@ func Start(t testing.TB, o Options) *Weir {
 	if w.URL == "" {
 		w.URL = HTTP
 	}
-	if w.Clock == nil {
-		w.Clock = NewClock()
-	}
-	w.Ring = ring(t, o.SealingKeys)
-	db, err := bolt.Open(filepath.Join(t.TempDir(), "weir.db"), bolt.Options{Now: w.Clock.Now})
-	w.must(err)
-	w.Engine = &Engine{Engine: db, writes: map[string]int{}}
-	t.Cleanup(func() { w.must(w.Engine.Close()) })
+	w.open(o)
 	w.must(store.CheckRing(t.Context(), w.Engine, w.Ring))
 	w.wire(o)
 	w.Apply(o.Spec)
+	var err error
 	w.Handler, err = w.Server.Handler()
 	w.must(err)
 	if o.Wrap != nil {
@@ -106,6 +104,23 @@ func Start(t testing.TB, o Options) *Weir {
 	w.serve()
 	w.Engine.Reset()
 	return w
+}
+
+// open gives w its clock, sealing keys and store.
+func (w *Weir) open(o Options) {
+	w.t.Helper()
+	if o.Beside != nil {
+		w.Clock, w.Ring, w.Engine = o.Beside.Clock, o.Beside.Ring, o.Beside.Engine
+		return
+	}
+	if w.Clock == nil {
+		w.Clock = NewClock()
+	}
+	w.Ring = ring(w.t, o.SealingKeys)
+	db, err := bolt.Open(filepath.Join(w.t.TempDir(), "weir.db"), bolt.Options{Now: w.Clock.Now})
+	w.must(err)
+	w.Engine = &Engine{Engine: db, writes: map[string]int{}}
+	w.t.Cleanup(func() { w.must(w.Engine.Close()) })
 }
 
 func (w *Weir) must(err error) {
@@ -135,8 +150,10 @@ func (w *Weir) wire(o Options) {
 	logger := slog.New(server.LogHandler{Handler: slog.NewJSONHandler(w.Log, &slog.HandlerOptions{Level: slog.LevelDebug})})
 	recorder := audit.Recorders{audit.Log{Logger: logger}, w.Metrics, w.Events}
 	client := outgoing.New(outgoing.Options{AllowPrivate: true, Timeout: o.UpstreamTimeout})
-	samlOptions := saml.Options{HTTP: client, AllowPrivate: true, Now: now, Keys: &samlsp.Keys{Engine: w.Engine, Ring: w.Ring, Now: now},
-		Replays: &samlsp.Replays{Engine: w.Engine}, Copies: &samlsp.Copies{Engine: w.Engine}}
+	w.SAMLKeys = &samlsp.Keys{Engine: w.Engine, Ring: w.Ring, Now: now}
+	samlOptions := saml.Options{HTTP: client, AllowPrivate: true, Now: now, Keys: w.SAMLKeys,
+		Replays: &samlsp.Replays{Engine: w.Engine}, Copies: &samlsp.Copies{Engine: w.Engine},
+		Audit: recorder}
 	set := providers.NewSet(providers.Options{HTTP: client, AllowPrivate: true, Now: now, More: map[string]providers.Kind{
 		"SAML": {
 			New:      providers.Make(func(cfg pool.IdentityProvider) (*saml.Provider, error) { return saml.New(cfg, samlOptions) }),
