@@ -165,16 +165,19 @@ func (s *Service) logoutAsked(c echo.Context, params url.Values) error {
 		return err
 	}
 	var reply *federation.Challenge
+	asked := false // reply is of the one that was asked
 	refusal := error(fault.New(fault.Invalid, "The sign-out message is of no identity provider that is known here.", nil))
 	for _, idp := range senders {
-		ch, err := s.endUpstream(c, origin, idp, r)
+		ch, ended, err := s.endUpstream(c, origin, idp, r)
 		if err != nil {
 			s.OAuth.LogoutFailed(ctx, idp.PoolID, idp.Name, err)
 			refusal = err
 			continue
 		}
-		if reply == nil {
-			reply = &ch
+		// Several of our entities may know this sender, and a request does not say which of them it is for. Whose session it
+		// names is the one that the sender waits for: the answer of another would leave its sign-out unfinished.
+		if reply == nil || ended && !asked {
+			reply, asked = &ch, ended
 		}
 		if sealed := s.Site.Session(c, idp.PoolID); sealed != "" {
 			if _, err := s.OAuth.Broker.Session(ctx, idp.PoolID, sealed); errors.Is(err, federation.ErrNoSession) {
@@ -188,25 +191,27 @@ func (s *Service) logoutAsked(c echo.Context, params url.Values) error {
 	return s.OAuth.Challenge(c, *reply)
 }
 
-func (s *Service) endUpstream(c echo.Context, origin web.Origin, idp pool.IdentityProvider, r federation.Response) (federation.Challenge, error) {
+// endUpstream ends what one provider's verified request names and returns our answer, and whether there was something to end.
+func (s *Service) endUpstream(c echo.Context, origin web.Origin, idp pool.IdentityProvider, r federation.Response) (federation.Challenge, bool, error) {
 	ctx := c.Request().Context()
 	prov, err := s.OAuth.Broker.Providers.Provider(ctx, idp)
 	if err != nil {
-		return federation.Challenge{}, err
+		return federation.Challenge{}, false, err
 	}
 	listener, ok := prov.(federation.LogoutListener)
 	if !ok {
-		return federation.Challenge{}, federation.ErrNoLogout
+		return federation.Challenge{}, false, federation.ErrNoLogout
 	}
 	notice, err := listener.ReadLogout(ctx, origin.URL+"/saml2/logout", r)
 	if err != nil {
-		return federation.Challenge{}, err
+		return federation.Challenge{}, false, err
 	}
-	_, ended := s.OAuth.Broker.EndUpstream(ctx, notice)
-	if ended != nil {
-		s.OAuth.LogoutFailed(ctx, idp.PoolID, idp.Name, ended)
+	grants, failed := s.OAuth.Broker.EndUpstream(ctx, notice)
+	if failed != nil {
+		s.OAuth.LogoutFailed(ctx, idp.PoolID, idp.Name, failed)
 	}
-	return listener.AnswerLogout(ctx, notice, ended == nil)
+	ch, err := listener.AnswerLogout(ctx, notice, failed == nil)
+	return ch, grants > 0, err
 }
 
 // Describe serves GET /saml2/metadata?user_pool_id=…&identity_provider=…: the document that a provider's administrator imports.
