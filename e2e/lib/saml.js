@@ -31,7 +31,7 @@ const agreements = {
   Subject: { details: { NameIDFormat: format('transient'), SubjectAttribute: 'uid' } },
   Started: { details: { IDPInit: 'true', DefaultClientId: client.clientId, DefaultRedirectURI: redirectURI } },
   Forced: { details: { ForceAuthn: 'true' } },
-  RollingURL: { of: 'rolling' },
+  RollingURL: { of: 'rolling', details: { IDPSignout: 'true' } },
   RollingFile: { of: 'rolling', file: true },
   Late: { of: 'late' },
 }
@@ -61,7 +61,7 @@ function pool(callback, providers) {
         ClientId: client.clientId,
         ClientSecret: client.clientSecret,
         CallbackURLs: [callback],
-        LogoutURLs: [logoutURI],
+        LogoutURLs: [new URL('/signed-out', callback).href],
         AllowedOAuthFlows: ['code'],
         AllowedOAuthScopes: ['openid', 'email', 'profile'],
         SupportedIdentityProviders: providers.map((p) => p.ProviderName),
@@ -125,7 +125,7 @@ export class SAMLDeployment {
   }
 
   logoutURL() {
-    return `${this.weir.base}/logout?${new URLSearchParams({ client_id: client.clientId, logout_uri: logoutURI })}`
+    return `${this.weir.base}/logout?${new URLSearchParams({ client_id: client.clientId, logout_uri: new URL('/signed-out', this.#callback).href })}`
   }
 
   // A sign-in by one of the providers, until the browser is back at the application or stays somewhere. extra goes into the
@@ -180,6 +180,9 @@ export async function travel(agent, page, { login, until = redirectURI, stop = (
 
 // A form with a SAML response for Weir, not sent yet, on a page of the provider.
 export const toWeir = (page) => page.url.hostname === 'localhost' && /name="SAMLResponse"/.test(page.body)
+
+// The response in such a form.
+export const responseXML = (page) => Buffer.from(page.body.match(/name="SAMLResponse" value="([^"]*)"/)[1], 'base64').toString()
 
 // isPage wants an answer that is a page of Weir's for people and leads nowhere.
 export function isPage(page, ...statuses) {

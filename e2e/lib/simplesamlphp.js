@@ -69,7 +69,7 @@ export class SimpleSAMLphp {
 
   #tool(args, input = '') {
     return new Promise((resolve, reject) => {
-      const child = execFile('php', [join(config, 'tool.php'), ...args], { env: this.#env(), timeout: 15_000 }, (err, stdout, stderr) =>
+      const child = execFile('php', [join(config, 'tool.php'), ...args], { env: this.#env(), timeout: 60_000 }, (err, stdout, stderr) =>
         err ? reject(new Error(`tool.php ${args[0]}: ${err.message}\n${stdout}${stderr}`)) : resolve(stdout))
       child.stdin.end(input)
     })
