@@ -1,6 +1,7 @@
 package oauth
 
 import (
+	"net/http"
 	"net/url"
 	"slices"
 
@@ -14,7 +15,8 @@ import (
 // Logout serves GET and POST /logout. It ends the browser's session and every grant that came from it, then
 // goes where the application wants: client_id with logout_uri, as the original has it;
 // post_logout_redirect_uri with client_id or id_token_hint (OpenID Connect RP-Initiated Logout);
-// or redirect_uri with response_type, which leads on to a new sign-in. Targets match registered ones exactly.
+// or redirect_uri with response_type, which leads on to a new sign-in. Targets match registered ones exactly. Nobody is asked
+// whether they mean it, as in the original.
 func (s *Service) Logout(c echo.Context) error {
 	ctx := c.Request().Context()
 	origin, answered, err := s.Site.BrowserOrigin(c)
@@ -29,6 +31,9 @@ func (s *Service) Logout(c echo.Context) error {
 	if err != nil {
 		return err
 	}
+	if id == "" && !slices.ContainsFunc(logoutTargets, v.Has) {
+		return s.logoutAnybody(c, origin)
+	}
 	client, p, err := s.client(ctx, origin.PoolID, id)
 	if err != nil {
 		return err
@@ -37,17 +42,52 @@ func (s *Service) Logout(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	if sealed := s.Site.Session(c, p.ID); sealed != "" {
-		if err := s.Broker.SignOut(ctx, p.ID, client.ID, sealed); err != nil {
-			return err
+	if s.Site.Session(c, p.ID) == "" && c.Request().Method == http.MethodPost {
+		v.Del("id_token_hint") // it has said what client it is of, and stays out of addresses
+		v.Set("client_id", id)
+		if asGet(v) {
+			return redirect(c, origin.URL+"/logout?"+v.Encode())
 		}
-		s.Site.DropSession(c, p.ID)
+	}
+	if err := s.endSession(c, p.ID, client.ID); err != nil {
+		return err
 	}
 	if to == "" {
 		return s.Pages.SignedOut(c)
 	}
 	return redirect(c, to)
 }
+
+// endSession ends the browser's session of a pool, if there is one.
+func (s *Service) endSession(c echo.Context, poolID, clientID string) error {
+	sealed := s.Site.Session(c, poolID)
+	if sealed == "" {
+		return nil
+	}
+	if err := s.Broker.SignOut(c.Request().Context(), poolID, clientID, sealed); err != nil {
+		return err
+	}
+	s.Site.DropSession(c, poolID)
+	return nil
+}
+
+// logoutAnybody ends what sessions the browser has at this host: a sign-out need not
+// say whose it is (OpenID Connect RP-Initiated Logout section 2), and then leads nowhere.
+func (s *Service) logoutAnybody(c echo.Context, origin web.Origin) error {
+	sessions := s.Site.Sessions(c)
+	if len(sessions) == 0 && c.Request().Method == http.MethodPost {
+		return redirect(c, origin.URL+"/logout")
+	}
+	for _, poolID := range sessions {
+		if err := s.endSession(c, poolID, ""); err != nil {
+			return err
+		}
+	}
+	return s.Pages.SignedOut(c)
+}
+
+// logoutTargets are the parameters that say where to go afterwards.
+var logoutTargets = []string{"logout_uri", "post_logout_redirect_uri", "redirect_uri"}
 
 func (s *Service) logoutClient(c echo.Context, v url.Values) (string, error) {
 	id, raw := v.Get("client_id"), v.Get("id_token_hint")
