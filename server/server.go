@@ -74,6 +74,7 @@ func (s *Server) routes(e *echo.Echo, oa *oauth.Service, lo *login.Service, rend
 
 	e.Match(both, "/oauth2/authorize", oa.Authorize, small)
 	e.Match(both, "/oauth2/idpresponse", lo.Callback, callback)
+	e.Match(both, "/oauth2/idpresponse/*", lo.Callback, callback) // pool.IdentityProvider.CallbackPath
 	e.POST("/saml2/idpresponse", lo.Callback, callback)
 	e.Match(read, "/login", lo.Login)
 	e.Match(both, "/logout", oa.Logout, small)

@@ -56,12 +56,8 @@ func (s *Service) Authorize(c echo.Context) error {
 
 // start sends the browser to the provider, with the attempt in a cookie.
 func (s *Service) start(c echo.Context, a Authorization, origin web.Origin) error {
-	callback := origin.URL + "/oauth2/idpresponse"
-	if a.Wanted.Type == "SAML" {
-		callback = origin.URL + "/saml2/idpresponse"
-	}
 	ctx := c.Request().Context()
-	st, err := s.Broker.Begin(ctx, a.Pool, *a.Wanted, a.Request, callback)
+	st, err := s.Broker.Begin(ctx, a.Pool, *a.Wanted, a.Request, origin.URL+a.Wanted.CallbackPath())
 	if err != nil {
 		s.Audit.Record(ctx, audit.LoginFailed{Pool: a.Pool.ID, Client: a.Client.ID, Provider: a.Wanted.Name,
 			Code: fault.CodeOf(err).String(), Reason: err.Error(), Reference: web.RequestID(ctx)})

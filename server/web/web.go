@@ -8,7 +8,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -57,10 +56,9 @@ func (s *Site) Origin(c echo.Context) (Origin, error) {
 	}
 	domain, isPrefix := strings.CutSuffix(host, "."+base)
 	if !isPrefix {
-		if domain = host; s.Base.Port() == "" || strings.HasSuffix(host, ":"+s.Base.Port()) {
-			if h, _, err := net.SplitHostPort(host); err == nil {
-				domain = h
-			}
+		domain = host
+		if port := s.Base.Port(); port != "" { // another port is another service: its address must not come out of here
+			domain = strings.TrimSuffix(host, ":"+port)
 		}
 	}
 	if isPrefix == strings.Contains(domain, ".") { // a prefix has no dot, a custom domain has one
