@@ -89,6 +89,7 @@ func (s *Server) routes(e *echo.Echo, oa *oauth.Service, lo *login.Service, rend
 	for path, h := range map[string]echo.HandlerFunc{
 		"/:pool/.well-known/openid-configuration":       oa.Discovery,
 		"/.well-known/oauth-authorization-server/:pool": oa.Discovery, // RFC 8414 section 3.1
+		"/:pool/.well-known/oauth-authorization-server": oa.Discovery, // where Nimbus looks for it
 		"/:pool/.well-known/jwks.json":                  oa.JWKS,
 	} {
 		e.Match(read, path, h, open)
