@@ -148,7 +148,7 @@ func (p *Provider) receive(ctx context.Context, callback string, read func(bindi
 		}
 	}
 	err = read(v(md))
-	if errors.Is(err, xmlsig.ErrSignature) {
+	if errors.Is(err, xmlsig.ErrUnknownKey) {
 		if md, fresh, ferr := p.source.Refetch(ctx); ferr == nil && fresh {
 			err = read(v(md))
 		}
