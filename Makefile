@@ -1,5 +1,5 @@
 # What one does here. `make help` lists it. Go, git and make are enough for all but lint's first build
-# (which downloads its sources) and e2e (Node.js 20 or later, npm and Chromium).
+# (which downloads its sources) and e2e (Node.js 20 or later, npm, Chromium and Debian's simplesamlphp with php-cli).
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c

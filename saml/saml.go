@@ -289,7 +289,7 @@ func (p *Provider) validate(ctx context.Context, r federation.Response, acs stri
 // Status codes by which a provider says that the person, and not the trust, is the reason (SAML core section 3.2.2.2).
 var (
 	declined = []string{"urn:oasis:names:tc:SAML:2.0:status:AuthnFailed", "urn:oasis:names:tc:SAML:2.0:status:RequestDenied"}
-	passive  = "urn:oasis:names:tc:SAML:2.0:status:NoPassive"
+	passive  = "urn:oasis:names:tc:SAML:2.0:status:NoPassive" //nolint:gosec // a status code
 )
 
 // refused gives a refusal its code. The public sentence is the same for whatever an attacker could have sent.

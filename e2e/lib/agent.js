@@ -1,7 +1,8 @@
-// A browser without a screen: keeps cookies per host as browsers do, follows redirects and sends forms.
+// A browser without a screen: keeps cookies per host as browsers do (and SameSite ones from forms of other sites),
+// follows redirects and sends forms.
 
 export class Agent {
-  #cookies = new Map() // host -> Map(name -> { value, path })
+  #cookies = new Map() // host -> Map(name -> { value, path, sameSite })
 
   // Fetches url and follows redirects until an answer that is none, or until one leads to `until`
   // (an address that nobody has to listen on). Returns { url, status, headers, body, visited }.
@@ -38,6 +39,13 @@ export class Agent {
     return this.open(action, { until, method: 'POST', headers, body: body.toString() })
   }
 
+  // Another browser that holds the same cookies at this moment.
+  fork() {
+    const other = new Agent()
+    for (const [host, jar] of this.#cookies) other.#cookies.set(host, new Map(jar))
+    return other
+  }
+
   // The names of the cookies that a host has set.
   cookieNames(host) {
     return [...(this.#cookies.get(host)?.keys() ?? [])]
@@ -45,7 +53,9 @@ export class Agent {
 
   async #fetch(url, init) {
     const jar = this.#cookies.get(url.hostname) ?? new Map()
-    const sent = [...jar].filter(([, c]) => pathMatches(c.path, url.pathname)).map(([name, c]) => `${name}=${c.value}`)
+    const origin = init.headers?.origin
+    const held = origin && new URL(origin).hostname !== url.hostname ? ['lax', 'strict'] : []
+    const sent = [...jar].filter(([, c]) => pathMatches(c.path, url.pathname) && !held.includes(c.sameSite)).map(([name, c]) => `${name}=${c.value}`)
     const headers = { accept: 'text/html', ...init.headers, ...(sent.length ? { cookie: sent.join('; ') } : {}) }
     const res = await fetch(url, { ...init, headers, redirect: 'manual', signal: AbortSignal.timeout(15_000) })
     for (const line of res.headers.getSetCookie()) remember(jar, line)
@@ -65,11 +75,14 @@ function remember(jar, line) {
   const attr = Object.fromEntries(attributes.map((a) => [a.split('=')[0].toLowerCase(), a.slice(a.indexOf('=') + 1)]))
   const gone = ('max-age' in attr && Number(attr['max-age']) <= 0) || (!('max-age' in attr) && attr.expires && Date.parse(attr.expires) <= Date.now())
   if (gone) jar.delete(name)
-  else jar.set(name, { value, path: attr.path ?? '/' })
+  else jar.set(name, { value, path: attr.path ?? '/', sameSite: attr.samesite?.toLowerCase() })
 }
 
+// attribute returns the value of a tag's attribute, "" where it has none.
 function attribute(tag, name) {
-  const value = tag.match(new RegExp(`\\b${name}=(?:"([^"]*)"|'([^']*)'|([^\\s>]+))`, 'i'))
-  return (value?.[1] ?? value?.[2] ?? value?.[3] ?? '')
-    .replaceAll('&#34;', '"').replaceAll('&#39;', "'").replaceAll('&#43;', '+').replaceAll('&amp;', '&')
+  const value = tag.match(new RegExp(`\\s${name}=(?:"([^"]*)"|'([^']*)'|([^\\s>]+))`, 'i'))
+  return (value?.[1] ?? value?.[2] ?? value?.[3] ?? '').replace(/&(?:#(\d+)|#x([0-9a-f]+)|(amp|lt|gt|quot|apos));/gi, (_, dec, hex, entity) =>
+    entity ? entities[entity.toLowerCase()] : String.fromCodePoint(dec ? Number(dec) : parseInt(hex, 16)))
 }
+
+const entities = { amp: '&', lt: '<', gt: '>', quot: '"', apos: "'" }

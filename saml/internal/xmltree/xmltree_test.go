@@ -163,9 +163,9 @@ func transcript(b *strings.Builder, n *xmltree.Node) {
 		fmt.Fprintf(b, "%q", n.Value)
 		return
 	}
-	fmt.Fprintf(b, "<%s %s", n.Space, n.Local)
+	fmt.Fprintf(b, "<%s %s", flat(n.Space), n.Local)
 	for _, a := range n.Attrs {
-		fmt.Fprintf(b, " %s %s %q", a.Space, a.Local, flat(a.Value))
+		fmt.Fprintf(b, " %s %s %q", flat(a.Space), a.Local, flat(a.Value))
 	}
 	b.WriteString(">")
 	for c := n.First; c != nil; c = c.Next {
@@ -174,7 +174,7 @@ func transcript(b *strings.Builder, n *xmltree.Node) {
 	b.WriteString("</>")
 }
 
-// flat undoes what encoding/xml does not do to white space in attributes.
+// flat makes white space in attributes and namespaces comparable: encoding/xml does not normalise it, and a character reference is exempt.
 func flat(s string) string {
 	return strings.NewReplacer("\r\n", " ", "\n", " ", "\t", " ", "\r", " ").Replace(s)
 }
