@@ -124,7 +124,7 @@ func parse(d pool.Details, allowPrivate bool) (settings, []detail.Fault) {
 			s.metadata.Pins = []metadata.Pin{pin}
 		}
 	}
-	readFile(r, &s)
+	readFile(r, &s, d.Get(keyURL) != "")
 	if slices.Contains(ownClaims, s.subject) {
 		r.Fail(keySubject, "must be an attribute of the assertion; without this key the NameID identifies the person")
 	}
@@ -135,12 +135,12 @@ func parse(d pool.Details, allowPrivate bool) (settings, []detail.Fault) {
 }
 
 // readFile takes the one source of metadata there is. A file is read at once: a slip in it must not wait for the first sign-in.
-func readFile(r *detail.Reader, s *settings) {
+func readFile(r *detail.Reader, s *settings, hasURL bool) {
 	text := r.Text(keyFile)
 	switch {
-	case text == "" && s.url == "":
+	case text == "" && !hasURL:
 		r.Fail(keyFile, "required, or "+keyURL)
-	case text != "" && s.url != "":
+	case text != "" && hasURL:
 		r.Fail(keyFile, "give either this or "+keyURL)
 	case text != "":
 		s.file = []byte(text)
