@@ -127,6 +127,7 @@ func TestFinish(t *testing.T) {
 		"sub_absent":              {faults: set("sub", nil), code: fault.Upstream, want: oidc.ErrSubject},
 		"sub_empty":               {faults: set("sub", ""), code: fault.Upstream, want: oidc.ErrSubject},
 		"sub_too_long":            {faults: set("sub", strings.Repeat("x", 256)), code: fault.Upstream, want: oidc.ErrSubject},
+		"sid_too_long":            {faults: set("sid", strings.Repeat("x", 1025)), code: fault.Upstream, want: oidc.ErrIDToken},
 		"sub_not_text":            {faults: set("sub", "a\x00b"), code: fault.Upstream, want: oidc.ErrSubject},
 		"sub_not_utf8":            {faults: set("sub", "a\xffb"), code: fault.Upstream, want: oidc.ErrSubject},
 
