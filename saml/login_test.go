@@ -16,7 +16,7 @@ import (
 	"github.com/weir-id/weir/server/servertest"
 )
 
-const passwordContext = "urn:oasis:names:tc:SAML:2.0:ac:classes:PasswordProtectedTransport" //nolint:gosec // the name of a class
+const passwordContext = "urn:oasis:names:tc:SAML:2.0:ac:classes:PasswordProtectedTransport"
 
 // Whole sign-ins, from the application's request to its tokens, in every shape that a trust may have. Whatever
 // the shape, the same person is the same user.

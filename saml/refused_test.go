@@ -1,7 +1,6 @@
 package saml_test
 
 import (
-	"crypto"
 	"net/http"
 	"net/url"
 	"strings"
@@ -103,7 +102,7 @@ func TestRefusedResponses(t *testing.T) {
 // signSHA1 signs as AD FS did until 2012.
 func signSHA1(a *etree.Element) {
 	s := servertest.SAMLSigners()[0]
-	ctx, err := dsig.NewSigningContext(s.Key.(crypto.Signer), [][]byte{s.Certificate.Raw})
+	ctx, err := dsig.NewSigningContext(s.Key, [][]byte{s.Certificate.Raw})
 	if err != nil {
 		panic(err)
 	}
