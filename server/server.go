@@ -42,7 +42,7 @@ type Server struct {
 // Bounds of one request.
 const (
 	requestTime  = 30 * time.Second // until its context ends, upstream calls included
-	smallBody    = "64K"            // token, revocation, userInfo
+	smallBody    = "64K"            // of all others: what is read stays in memory while the rest is awaited
 	callbackBody = "512K"           // a SAML response of 256 KB in base64, with room
 )
 
@@ -73,8 +73,8 @@ func (s *Server) routes(e *echo.Echo, oa *oauth.Service, lo *login.Service, rend
 	small, callback := middleware.BodyLimit(smallBody), middleware.BodyLimit(callbackBody)
 
 	e.Match(both, "/oauth2/authorize", oa.Authorize, small)
-	e.Match(both, "/oauth2/idpresponse", lo.Callback, callback)
-	e.Match(both, "/oauth2/idpresponse/*", lo.Callback, callback) // pool.IdentityProvider.CallbackPath
+	e.Match(both, "/oauth2/idpresponse", lo.Callback, small)
+	e.Match(both, "/oauth2/idpresponse/*", lo.Callback, small) // pool.IdentityProvider.CallbackPath
 	e.POST("/saml2/idpresponse", lo.Callback, callback)
 	e.Match(read, "/login", lo.Login)
 	e.Match(both, "/logout", oa.Logout, small)
