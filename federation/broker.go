@@ -217,7 +217,7 @@ var ErrNoSession = errors.New("no usable session")
 
 // Continue signs a person in from a session of the same browser, without asking anybody. acceptable decides
 // whether the session would do for the request. It returns ErrNoSession
-// where the person has to sign in: the session has ended, is of a provider that the client does not offer, is
+// where the person has to sign in: the session has ended, is of a provider that was removed or that the client does not offer, is
 // older than max_age or of unknown age, the user was disabled or signed out everywhere, or prompt asks for a new sign-in.
 func (b *Broker) Continue(ctx context.Context, c pool.Client, req Request, acceptable func(token.Grant) bool, sealed string) (Login, error) {
 	if slices.ContainsFunc(req.Prompt, func(p string) bool { return p != "none" }) {
@@ -234,7 +234,12 @@ func (b *Broker) Continue(ctx context.Context, c pool.Client, req Request, accep
 		req.MaxAge != nil && (!anchor.AuthTimeSaid || b.Now().Sub(anchor.AuthTime) > time.Duration(*req.MaxAge)*time.Second):
 		return Login{}, ErrNoSession
 	}
-	u, err := b.Directory.User(ctx, c.PoolID, anchor.Sub)
+	// Clients may still list a provider that was removed.
+	_, err = b.Directory.Provider(ctx, c.PoolID, anchor.Provider)
+	var u pool.User
+	if err == nil {
+		u, err = b.Directory.User(ctx, c.PoolID, anchor.Sub)
+	}
 	if fault.CodeOf(err) == fault.NotFound {
 		return Login{}, ErrNoSession
 	} else if err != nil {

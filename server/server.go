@@ -42,8 +42,7 @@ type Server struct {
 // Bounds of one request.
 const (
 	requestTime  = 30 * time.Second // until its context ends, upstream calls included
-	smallBody    = "64K"            // token, revocation, userInfo
-	callbackBody = "512K"           // an answer of an OAuth provider
+	smallBody    = "64K"            // of all others: what is read stays in memory while the rest is awaited
 	samlBody     = "1M"             // a SAML response of 512 KB in base64, with room
 )
 
@@ -71,11 +70,11 @@ func (s *Server) Handler() (http.Handler, error) {
 func (s *Server) routes(e *echo.Echo, oa *oauth.Service, lo *login.Service, renderer *page.Renderer) {
 	read := []string{http.MethodGet, http.MethodHead}
 	both := []string{http.MethodGet, http.MethodPost}
-	small, callback, saml := middleware.BodyLimit(smallBody), middleware.BodyLimit(callbackBody), middleware.BodyLimit(samlBody)
+	small, saml := middleware.BodyLimit(smallBody), middleware.BodyLimit(samlBody)
 
 	e.Match(both, "/oauth2/authorize", oa.Authorize, small)
-	e.Match(both, "/oauth2/idpresponse", lo.Callback, callback)
-	e.Match(both, "/oauth2/idpresponse/*", lo.Callback, callback) // pool.IdentityProvider.CallbackPath
+	e.Match(both, "/oauth2/idpresponse", lo.Callback, small)
+	e.Match(both, "/oauth2/idpresponse/*", lo.Callback, small) // pool.IdentityProvider.CallbackPath
 	e.POST("/saml2/idpresponse", lo.Callback, saml)
 	e.Match(both, "/saml2/logout", lo.UpstreamLogout, saml)
 	e.Match(read, "/saml2/metadata", lo.Describe)

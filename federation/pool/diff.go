@@ -168,7 +168,7 @@ func permissionField(name string, list []string) field {
 // openDetails are the ProviderDetails that a difference shows. Every other value is taken for a secret: URLs
 // can carry credentials, and new kinds bring details nobody listed here.
 var openDetails = []string{
-	"client_id", "authorize_scopes", "oidc_issuer", "attributes_request_method", "api_version", "team_id", "key_id",
+	"client_id", "authorize_scopes", "oidc_issuer", "attributes_request_method", "callback", "api_version", "team_id", "key_id",
 	"IDPInit", "IDPSignout", "EncryptedResponses", "RequestSigningAlgorithm",
 }
 

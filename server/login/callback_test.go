@@ -283,7 +283,9 @@ func TestCallbackInput(t *testing.T) {
 		}
 	}
 	t.Run("a huge form", func(t *testing.T) {
-		onPage(t, b.Post("/oauth2/idpresponse", url.Values{"state": {id}, "x": {strings.Repeat("x", 600_000)}}), http.StatusRequestEntityTooLarge, "too large")
+		for path, size := range map[string]int{"/oauth2/idpresponse": 66_000, "/oauth2/idpresponse/local_Example01/Corp": 66_000, "/saml2/idpresponse": 600_000} {
+			onPage(t, b.Post(path, url.Values{"state": {id}, "x": {strings.Repeat("x", size)}}), http.StatusRequestEntityTooLarge, "too large")
+		}
 	})
 	w.Web().Code(b.Do(req)) // none of it cost the person the sign-in
 }

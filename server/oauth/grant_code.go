@@ -23,6 +23,9 @@ func (s *Service) grantCode(ctx context.Context, c pool.Client, form url.Values)
 	if err != nil {
 		return due{}, err
 	}
+	if err := allowed(c, g); err != nil {
+		return due{}, err
+	}
 	u, err := s.subject(ctx, g)
 	return due{grant: g, user: u, nonce: g.Nonce, refresh: refresh}, err
 }

@@ -116,7 +116,8 @@ func (s *Service) introspect(c echo.Context, client pool.Client, raw string) (in
 		}, nil
 	}
 	// A refresh token speaks to its own client only.
-	g, _, err := s.Grants.Refresh(ctx, raw, token.Refresh{ClientID: client.ID, Look: true})
+	g, _, err := s.Grants.Refresh(ctx, raw, token.Refresh{ClientID: client.ID, Look: true,
+		Admit: func(g token.Grant) error { return allowed(client, g) }})
 	if err != nil {
 		return inactive(err)
 	}

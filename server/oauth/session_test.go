@@ -182,3 +182,17 @@ func TestMaxAgeNeedsAnAuthenticationTime(t *testing.T) {
 		})
 	}
 }
+
+func TestSessionOfARemovedProviderIsNone(t *testing.T) {
+	clock := servertest.NewClock()
+	up := servertest.OIDC(t, clock)
+	w := servertest.Start(t, servertest.Options{Clock: clock,
+		Spec: servertest.Example(servertest.Provider("Corp", up), servertest.Provider("Other", up))})
+	app, b := w.Web(), w.Browser()
+	app.Code(b.SignIn(app.Authorize("identity_provider", "Corp"), ada))
+	app.Code(b.Get(app.Authorize("prompt", "none")))
+	if err := w.Directory.DeleteProvider(t.Context(), servertest.PoolID, "Corp"); err != nil {
+		t.Fatal(err)
+	}
+	toClient(t, b.Get(app.Authorize("prompt", "none")), app.RedirectURI, "login_required", "")
+}

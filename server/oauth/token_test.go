@@ -342,3 +342,38 @@ func TestWhileTheStoreIsDown(t *testing.T) {
 	}
 	web.Code(b.Get(web.Authorize("prompt", "none")))
 }
+
+// A scope that an admin takes from a client is gone from its codes and refresh tokens too.
+func TestWithdrawnScopeEndsGrants(t *testing.T) {
+	w, _ := servertest.StartExample(t, func(o *servertest.Options) {
+		o.Spec.UserPools[0].Clients[0].RefreshTokenRotation = &pool.RefreshRotation{Feature: "ENABLED"}
+	})
+	app, b := w.Web(), w.Browser()
+	before := app.Login(b, ada, "scope", "openid")
+	wide := app.Tokens(b.Get(app.Authorize("scope", "openid email")))
+	code := app.Code(b.Get(app.Authorize("scope", "openid email")))
+	client, err := w.Directory.Client(t.Context(), app.ClientID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	kept := client.Scopes
+	client.Scopes = []string{"openid", "profile"}
+	if _, err := w.Directory.UpdateClient(t.Context(), client); err != nil {
+		t.Fatal(err)
+	}
+	refused(t, app.Refresh(wide.Text("refresh_token")), http.StatusBadRequest, "invalid_grant", "")
+	refused(t, app.Redeem(code), http.StatusBadRequest, "invalid_grant", "")
+	if ans := app.Post("/oauth2/introspect", url.Values{"token": {wide.Text("refresh_token")}}); ans.JSON["active"] != false {
+		t.Errorf("introspection: %s", ans.Body)
+	}
+	if ans := app.Refresh(before.Text("refresh_token")); ans.Status != http.StatusOK {
+		t.Errorf("a grant without the scope: %s", ans.Body)
+	}
+	client.Scopes = kept
+	if _, err := w.Directory.UpdateClient(t.Context(), client); err != nil {
+		t.Fatal(err)
+	}
+	if ans := app.Refresh(wide.Text("refresh_token")); ans.Status != http.StatusOK {
+		t.Errorf("the refusal cost the token: %s", ans.Body)
+	}
+}
