@@ -158,6 +158,12 @@ describe('who it is', () => {
     await logged(/login\.failed.*NameID is another one at every sign-in.*SubjectAttribute/)
   })
 
+  test('with 2,500 groups', async () => {
+    const id = (await d.signIn('Persistent', { login: 'crowd' })).tokens.claims()
+    assert.equal(id.email, 'crowd@corp.example')
+    assert.equal(id['custom:groups'], 'Group 0001')
+  })
+
   test('or the attribute that is said to identify', async () => {
     const [first, second] = [await d.signIn('Subject'), await d.signIn('Subject')]
     assert.equal(first.tokens.claims().identities[0].userId, 'asa')
@@ -230,8 +236,10 @@ describe('a sign-in that the provider starts', () => {
 
   test('is off by default: a page, and nobody is signed in', async () => {
     const logged = d.mark()
+    isPage((await start('Redirect')).page, 400, 502)
     const { agent, page } = await start('Redirect', relay({ identity_provider: 'Redirect' }))
-    isPage(page, 403, 400)
+    isPage(page, 400, 403)
+    assert.match(text(page), /may not start a sign-in/)
     await logged(/login\.failed.*IDPInit is not true/)
     const next = await d.attempt('Redirect', { agent })
     assert.ok(next.visited.some((url) => url.startsWith(d.idp('Redirect').base)), 'there is a session')

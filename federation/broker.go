@@ -155,7 +155,8 @@ func (b *Broker) signIn(ctx context.Context, p pool.Pool, idp pool.IdentityProvi
 		authTime = id.AuthTime // when the person really proved who they are, for max_age
 	}
 	login, err := b.grant(ctx, req, res.User, token.Grant{
-		Provider: idp.Name, Subject: id.Subject, SessionIndex: id.SessionIndex, Principal: id.Principal, Logout: id.Logout, AuthTime: authTime,
+		Provider: idp.Name, Subject: id.Subject, SessionIndex: id.SessionIndex, Principal: id.Principal, Logout: id.Logout,
+		AuthTime: authTime, AuthTimeSaid: !id.AuthTime.IsZero(),
 	})
 	login.Created = res.Created
 	return login, err
@@ -217,7 +218,7 @@ var ErrNoSession = errors.New("no usable session")
 // Continue signs a person in from a session of the same browser, without asking anybody. acceptable decides
 // whether the session would do for the request. It returns ErrNoSession
 // where the person has to sign in: the session has ended, is of a provider that the client does not offer, is
-// older than max_age, the user was disabled or signed out everywhere, or prompt asks for a new sign-in.
+// older than max_age or of unknown age, the user was disabled or signed out everywhere, or prompt asks for a new sign-in.
 func (b *Broker) Continue(ctx context.Context, c pool.Client, req Request, acceptable func(token.Grant) bool, sealed string) (Login, error) {
 	if slices.ContainsFunc(req.Prompt, func(p string) bool { return p != "none" }) {
 		return Login{}, ErrNoSession
@@ -229,7 +230,8 @@ func (b *Broker) Continue(ctx context.Context, c pool.Client, req Request, accep
 	switch {
 	case !acceptable(anchor),
 		!slices.Contains(c.Providers, anchor.Provider),
-		req.MaxAge != nil && b.Now().Sub(anchor.AuthTime) > time.Duration(*req.MaxAge)*time.Second:
+		// A provider that does not say when the person authenticated may have let in whoever sits there.
+		req.MaxAge != nil && (!anchor.AuthTimeSaid || b.Now().Sub(anchor.AuthTime) > time.Duration(*req.MaxAge)*time.Second):
 		return Login{}, ErrNoSession
 	}
 	u, err := b.Directory.User(ctx, c.PoolID, anchor.Sub)
@@ -242,7 +244,8 @@ func (b *Broker) Continue(ctx context.Context, c pool.Client, req Request, accep
 		return Login{}, fmt.Errorf("%w: %w", ErrNoSession, err)
 	}
 	login, err := b.grant(ctx, req, u, token.Grant{
-		SessionID: anchor.ID, Provider: anchor.Provider, Subject: anchor.Subject, SessionIndex: anchor.SessionIndex, AuthTime: anchor.AuthTime,
+		SessionID: anchor.ID, Provider: anchor.Provider, Subject: anchor.Subject, SessionIndex: anchor.SessionIndex,
+		AuthTime: anchor.AuthTime, AuthTimeSaid: anchor.AuthTimeSaid,
 	})
 	if err != nil {
 		return Login{}, err

@@ -33,7 +33,9 @@
 //
 // email_verified and phone_number_verified are statements about email and phone_number as the same assertion
 // gave them: "true" for the boolean true or the string "true", "false" for everything else that is there. Without
-// the address they are withheld, because a provider cannot vouch for a value it did not bring. Where the
+// the address they are withheld, because a provider cannot vouch for a value it did not bring. The standard claim
+// email_verified speaks of the standard claim email (OpenID Connect Core section 5.1): where a mapping takes the address from another
+// claim (upn, preferred_username) that a person may have chosen, it counts only if the two are equal; so with phone numbers. Where the
 // claim is absent nothing is written here either, and federation/pool, which knows the old address, takes a new one for unverified.
 package mapping
 

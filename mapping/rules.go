@@ -159,6 +159,9 @@ func (r *Rules) Apply(c Claims) Result {
 		if rule.base != "" {
 			_, addressed := out.Attributes[rule.base]
 			value, outcome, note = verified(rule, value, outcome, addressed)
+			if value == "true" && rule.source == rule.attribute && elsewhere(c[rule.base], out.Attributes[rule.base]) {
+				value, note = "false", "the claim vouches for the claim "+rule.base+", and the attribute has another value"
+			}
 		}
 		if outcome == Written {
 			out.Attributes[rule.attribute] = value
@@ -193,6 +196,15 @@ func (r rule) evaluate(c Claims) (string, Outcome, string) {
 		return "", Absent, "the claim is empty"
 	}
 	return text, Written, ""
+}
+
+// elsewhere reports whether a standard claim's address is there and is not what another claim gave the attribute.
+func elsewhere(claim any, attribute string) bool {
+	if claim == nil {
+		return false
+	}
+	text, err := toText(claim)
+	return err != nil || text != attribute
 }
 
 // verified is the rule of trust for email_verified and phone_number_verified: see the package documentation.

@@ -307,3 +307,31 @@ func TestCompileReportsEveryFaultAtOnce(t *testing.T) {
 		t.Errorf("%d rules: %v", len(many), err)
 	}
 }
+
+// The claim email_verified vouches for the claim email. An address from elsewhere, which a person may be able to choose, is not verified by it.
+func TestVerifiedFlagsVouchForTheirOwnClaim(t *testing.T) {
+	for flag, address := range map[string]string{"email_verified": "email", "phone_number_verified": "phone_number"} {
+		for name, c := range map[string]struct{ source, flagSource, json, want string }{
+			"the claim itself":             {address, flag, `{"A":"me","F":true}`, "true"},
+			"another claim":                {"upn", flag, `{"A":"me","upn":"victim","F":true}`, "false"},
+			"another claim, equal":         {"upn", flag, `{"A":"me","upn":"me","F":true}`, "true"},
+			"another claim, a list":        {"upn", flag, `{"A":["victim"],"upn":"victim","F":true}`, "false"},
+			"another claim, alone":         {"mail", flag, `{"mail":"me","F":true}`, "true"},
+			"another claim, the text true": {"upn", flag, `{"A":"me","upn":"victim","F":"true"}`, "false"},
+			"another word":                 {"upn", "upn_ok", `{"A":"me","upn":"victim","upn_ok":true}`, "true"},
+			"a constant address":           {"= victim", flag, `{"A":"me","F":true}`, "false"},
+			"a constant word":              {"upn", "= true", `{"A":"me","upn":"victim"}`, "true"},
+		} {
+			t.Run(flag+" "+name, func(t *testing.T) {
+				rules, err := mapping.Compile(map[string]string{address: c.source, flag: c.flagSource})
+				if err != nil {
+					t.Fatal(err)
+				}
+				text := strings.NewReplacer(`"A"`, `"`+address+`"`, `"F"`, `"`+flag+`"`).Replace(c.json)
+				if got := rules.Apply(claims(t, text)).Attributes[flag]; got != c.want {
+					t.Errorf("%s = %q, want %q", flag, got, c.want)
+				}
+			})
+		}
+	}
+}

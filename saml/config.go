@@ -10,6 +10,7 @@ import (
 	"github.com/weir-id/weir/providers/detail"
 	"github.com/weir-id/weir/saml/binding"
 	"github.com/weir-id/weir/saml/metadata"
+	"github.com/weir-id/weir/saml/response"
 )
 
 // The keys of ProviderDetails. Those of the API model:
@@ -34,8 +35,8 @@ import (
 //	AuthnContextComparison       exact (default), minimum, maximum or better
 //	ClockSkewSeconds             1 to 600; default 180
 //	AllowSHA1                    true takes signatures with SHA-1; default false
-//	MaxElements                  of a response, for very many groups: 1,000 to 50,000; default 5,000
-//	MetadataSigningCertificate   PEM: the metadata must be signed with this certificate
+//	MaxElements                  of a response, for very many groups: 1,000 to 10,000; default 5,000. The size limit of 256 KB grows with it
+//	MetadataSigningCertificate   PEM, base64 or a SHA-256 fingerprint: the metadata must be signed with this certificate
 //	DefaultClientId, DefaultRedirectURI
 //	                             where a sign-in that the provider starts leads, if its RelayState names nothing
 const (
@@ -100,7 +101,7 @@ func parse(d pool.Details, allowPrivate bool) (settings, []detail.Fault) {
 		authnContext:  strings.Fields(r.String(keyContext)),
 		comparison:    r.OneOf(keyComparison, binding.ComparisonExact, binding.ComparisonMinimum, binding.ComparisonMaximum, binding.ComparisonBetter),
 		skew:          time.Duration(r.Int(keySkew, 180, 1, 600)) * time.Second,
-		maxElements:   r.Int(keyElements, 5000, 1000, 50000),
+		maxElements:   r.Int(keyElements, response.DefaultMaxElements, 1000, 10000),
 		defaultClient: r.String(keyClient), defaultRedirect: r.String(keyRedirect),
 	}
 	r.OneOf(keyAlgorithm, "rsa-sha256", "RSA_SHA256")
@@ -118,7 +119,7 @@ func parse(d pool.Details, allowPrivate bool) (settings, []detail.Fault) {
 	if pem := r.Text(keyPin); pem != "" {
 		pin, err := metadata.ParsePin(pem)
 		if err != nil {
-			r.Fail(keyPin, "must be a certificate in PEM")
+			r.Fail(keyPin, "must be a certificate in PEM or base64, or its SHA-256 fingerprint")
 		} else {
 			s.metadata.Pins = []metadata.Pin{pin}
 		}

@@ -78,7 +78,7 @@ func TestRefusedResponses(t *testing.T) {
 		up.Set(samltest.Faults{})
 		b := w.Browser()
 		req := b.ToCallback(app.Authorize(), ada)
-		onPage(t, b.Do(altered(t, req, func(v url.Values) { v.Set("SAMLResponse", strings.Repeat("A", 600<<10)) })), http.StatusRequestEntityTooLarge, "too large")
+		onPage(t, b.Do(altered(t, req, func(v url.Values) { v.Set("SAMLResponse", strings.Repeat("A", 1200<<10)) })), http.StatusRequestEntityTooLarge, "too large")
 		app.Code(b.Do(req))
 	})
 	t.Run("SHA-1 where the administrator allows it", func(t *testing.T) {

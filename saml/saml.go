@@ -265,6 +265,7 @@ func (p *Provider) validate(ctx context.Context, r federation.Response, acs stri
 		IDPEntityID: md.EntityID, SPEntityID: p.s.spEntityID, ACSURL: acs, SigningKeys: md.PublicKeys(), DecryptionKeys: keys,
 		Now: p.o.Now(), Skew: p.s.skew, AllowSHA1: p.s.allowSHA1, RequireEncrypted: p.s.encrypted,
 		NameIDOptional: p.s.subject != "", MaxElements: p.s.maxElements,
+		MaxBytes: max(response.DefaultMaxBytes, response.DefaultMaxBytes/response.DefaultMaxElements*p.s.maxElements),
 	}
 	more(&e)
 	form := r.Form.Get("SAMLResponse")

@@ -65,7 +65,7 @@ func preflight(app *servertest.App, path string) *http.Request {
 	req := app.NewRequest(http.MethodOptions, path, nil)
 	req.Header.Set("Origin", "https://spa.example.com")
 	req.Header.Set("Access-Control-Request-Method", "POST")
-	req.Header.Set("Access-Control-Request-Headers", "authorization,content-type")
+	req.Header.Set("Access-Control-Request-Headers", "authorization,content-type,traceparent")
 	return req
 }
 
@@ -82,7 +82,7 @@ func TestCrossOrigin(t *testing.T) {
 		t.Run(path, func(t *testing.T) {
 			pre := spa.Send(preflight(spa, path))
 			if pre.Status != http.StatusNoContent || pre.Header.Get("Access-Control-Allow-Origin") != "*" ||
-				!strings.Contains(pre.Header.Get("Access-Control-Allow-Headers"), "Authorization") ||
+				!strings.Contains(pre.Header.Get("Access-Control-Allow-Headers"), "authorization,content-type,traceparent") ||
 				!strings.Contains(pre.Header.Get("Access-Control-Allow-Methods"), method) {
 				t.Errorf("preflight %d %v", pre.Status, pre.Header)
 			}

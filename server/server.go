@@ -43,7 +43,8 @@ type Server struct {
 const (
 	requestTime  = 30 * time.Second // until its context ends, upstream calls included
 	smallBody    = "64K"            // token, revocation, userInfo
-	callbackBody = "512K"           // a SAML response of 256 KB in base64, with room
+	callbackBody = "512K"           // an answer of an OAuth provider
+	samlBody     = "1M"             // a SAML response of 512 KB in base64, with room
 )
 
 // Handler returns the public listener's handler. An error is a defect of this build.
@@ -70,12 +71,13 @@ func (s *Server) Handler() (http.Handler, error) {
 func (s *Server) routes(e *echo.Echo, oa *oauth.Service, lo *login.Service, renderer *page.Renderer) {
 	read := []string{http.MethodGet, http.MethodHead}
 	both := []string{http.MethodGet, http.MethodPost}
-	small, callback := middleware.BodyLimit(smallBody), middleware.BodyLimit(callbackBody)
+	small, callback, saml := middleware.BodyLimit(smallBody), middleware.BodyLimit(callbackBody), middleware.BodyLimit(samlBody)
 
 	e.Match(both, "/oauth2/authorize", oa.Authorize, small)
 	e.Match(both, "/oauth2/idpresponse", lo.Callback, callback)
-	e.POST("/saml2/idpresponse", lo.Callback, callback)
-	e.Match(both, "/saml2/logout", lo.UpstreamLogout, callback)
+	e.Match(both, "/oauth2/idpresponse/*", lo.Callback, callback) // pool.IdentityProvider.CallbackPath
+	e.POST("/saml2/idpresponse", lo.Callback, saml)
+	e.Match(both, "/saml2/logout", lo.UpstreamLogout, saml)
 	e.Match(read, "/saml2/metadata", lo.Describe)
 	e.Match(read, "/login", lo.Login)
 	e.Match(both, "/logout", oa.Logout, small)
@@ -87,6 +89,7 @@ func (s *Server) routes(e *echo.Echo, oa *oauth.Service, lo *login.Service, rend
 	for path, h := range map[string]echo.HandlerFunc{
 		"/:pool/.well-known/openid-configuration":       oa.Discovery,
 		"/.well-known/oauth-authorization-server/:pool": oa.Discovery, // RFC 8414 section 3.1
+		"/:pool/.well-known/oauth-authorization-server": oa.Discovery, // where Nimbus looks for it
 		"/:pool/.well-known/jwks.json":                  oa.JWKS,
 	} {
 		e.Match(read, path, h, open)
@@ -102,9 +105,9 @@ func (s *Server) routes(e *echo.Echo, oa *oauth.Service, lo *login.Service, rend
 
 func crossOrigin() echo.MiddlewareFunc {
 	return middleware.CORSWithConfig(middleware.CORSConfig{
-		AllowOrigins:  []string{"*"},
-		AllowMethods:  []string{http.MethodGet, http.MethodPost, http.MethodOptions},
-		AllowHeaders:  []string{echo.HeaderAuthorization, echo.HeaderContentType, "X-Amz-User-Agent"},
+		AllowOrigins: []string{"*"},
+		AllowMethods: []string{http.MethodGet, http.MethodPost, http.MethodOptions},
+		// The headers that the script asks for are allowed: SDKs and tracing add their own, and none has a meaning here.
 		ExposeHeaders: []string{echo.HeaderWWWAuthenticate, echo.HeaderXRequestID},
 		MaxAge:        600,
 	})

@@ -12,6 +12,18 @@ import (
 // certificateWarning is how long before the end of a provider's last certificate the log begins to say so.
 const certificateWarning = 30 * 24 * time.Hour
 
+// daily reports whether nothing was said of the subject for a day: maintenance runs every minute. Only maintenance calls it.
+func (n *node) daily(subject string) bool {
+	if said, ok := n.said[subject]; ok && n.now().Sub(said) < 24*time.Hour {
+		return false
+	}
+	if n.said == nil {
+		n.said = map[string]time.Time{}
+	}
+	n.said[subject] = n.now()
+	return true
+}
+
 // maintainSAML renews the metadata of a pool's SAML providers, watches their certificates, and makes whatever step is due for our
 // own keys. A pool without such providers gets no keys.
 func (n *node) maintainSAML(ctx context.Context, p pool.Pool, failed func(string, error)) {
@@ -28,10 +40,10 @@ func (n *node) maintainSAML(ctx context.Context, p pool.Pool, failed func(string
 			continue
 		}
 		used = true
-		failed("metadata of "+idp.Name+" in "+p.ID, sp.Maintain(ctx))
+		_ = sp.Maintain(ctx) // what came of a fetch is told by metadataReport; between two fetches there is nothing new to tell
 		if end, err := sp.CertificateEnd(ctx); err == nil {
 			n.metrics.ProviderCertificate(p.ID, idp.Name, end)
-			if left := end.Sub(n.now()); left < certificateWarning {
+			if end.Sub(n.now()) < certificateWarning && n.daily("certificate "+p.ID+"/"+idp.Name) {
 				n.log.LogAttrs(ctx, slog.LevelWarn, "the identity provider's last signing certificate ends",
 					slog.String("pool", p.ID), slog.String("provider", idp.Name), slog.Time("end", end))
 			}

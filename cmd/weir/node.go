@@ -48,7 +48,8 @@ type node struct {
 	issuer    *token.Issuer
 	grants    *token.Grants
 	broker    *federation.Broker
-	remove    string // a directory that goes with the node, if not empty
+	said      map[string]time.Time // see daily
+	remove    string               // a directory that goes with the node, if not empty
 }
 
 func logger(cfg config.Log, w io.Writer) *slog.Logger {

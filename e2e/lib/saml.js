@@ -19,14 +19,14 @@ const signed = (response, assertion) => ({ 'saml20.sign.response': response, 'sa
 const strict = { 'validate.authnrequest': true, 'validate.logout': true, 'sign.logout': true, ...signed(true, true) }
 
 // Per provider: its ProviderDetails; file, where Weir gets the metadata as text; of, which SimpleSAMLphp it is (main
-// otherwise); theirs, how SimpleSAMLphp treats this service provider.
+// otherwise); groups, what the claim is mapped from; theirs, how SimpleSAMLphp treats this service provider.
 const agreements = {
   Redirect: { details: { RequestBinding: 'Redirect', IDPSignout: 'true' } },
   Post: { file: true, details: { RequestBinding: 'POST', IDPSignout: 'true' }, theirs: postOnly },
   SignedResponse: { theirs: () => signed(true, false) },
   SignedAssertion: { theirs: () => signed(false, true) },
   Encrypted: { details: { EncryptedResponses: 'true' }, theirs: () => ({ 'assertion.encryption': true }) },
-  Persistent: { details: { NameIDFormat: format('persistent') } },
+  Persistent: { details: { NameIDFormat: format('persistent') }, groups: 'groups[0]' },
   Transient: { details: { NameIDFormat: format('transient') } },
   Subject: { details: { NameIDFormat: format('transient'), SubjectAttribute: 'uid' } },
   Started: { details: { IDPInit: 'true', DefaultClientId: client.clientId, DefaultRedirectURI: redirectURI } },
@@ -39,12 +39,12 @@ const agreements = {
 export const entityId = (name) => `urn:weir:e2e:${name}`
 
 async function provider(name, idp) {
-  const { details = {}, file } = agreements[name]
+  const { details = {}, file, groups = groupClaim } = agreements[name]
   return {
     ProviderName: name,
     ProviderType: 'SAML',
     ProviderDetails: { SPEntityID: entityId(name), ...(file ? { MetadataFile: await idp.metadata() } : { MetadataURL: idp.metadataURL }), ...details },
-    AttributeMapping: { email: emailClaim, name: 'name', family_name: 'family_name', 'custom:groups': groupClaim, 'custom:format': 'NameIDFormat', 'custom:context': 'AuthnContextClassRef' },
+    AttributeMapping: { email: emailClaim, name: 'name', family_name: 'family_name', 'custom:groups': groups, 'custom:format': 'NameIDFormat', 'custom:context': 'AuthnContextClassRef' },
   }
 }
 

@@ -32,6 +32,7 @@ function person(login, given, surname, groups) {
 export const people = {
   asa: person('asa', 'Åsa 明子', 'Ångström & <Söhne>', ['Domain Users', 'R&D <ops>', 'größe, "x"']),
   bob: person('bob', 'Bob', "O'Neil", ['Domain Users']),
+  crowd: person('crowd', 'Carol', 'Crowd', Array.from({ length: 2500 }, (_, i) => `Group ${String(i + 1).padStart(4, '0')}`)),
 }
 
 export class SimpleSAMLphp {

@@ -6,6 +6,7 @@
 package pool
 
 import (
+	"net/url"
 	"time"
 
 	"github.com/weir-id/weir/federation/secret"
@@ -102,6 +103,22 @@ type Details map[string]secret.Text
 
 // Get returns a detail for use, "" when it is absent.
 func (d Details) Get(name string) string { return d[name].Reveal() }
+
+// detailCallback is the key of ProviderDetails that says where the provider's answers come to: shared or own.
+const detailCallback = "callback"
+
+// CallbackPath is the path that the provider sends browsers back to. Of the shared one nothing tells which provider an
+// answer is from, unless the answer says it (iss, RFC 9207). One of its own holds pool and name, so that an answer of another provider
+// does not fit it (RFC 9700 section 4.4.2.2).
+func (p IdentityProvider) CallbackPath() string {
+	switch {
+	case p.Type == "SAML":
+		return "/saml2/idpresponse"
+	case p.Details.Get(detailCallback) == "own":
+		return "/oauth2/idpresponse/" + p.PoolID + "/" + url.PathEscape(p.Name)
+	}
+	return "/oauth2/idpresponse"
+}
 
 // UserStatus is the UserStatusType of the API model.
 type UserStatus string

@@ -3,6 +3,7 @@ package token_test
 import (
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/weir-id/weir/federation/token"
 )
@@ -138,5 +139,41 @@ func TestEndUserWithMoreGrantsThanAPage(t *testing.T) {
 	}
 	if got, err := w.grants.EndUser(t.Context(), w.pool.ID, w.user.Sub); err != nil || got != n {
 		t.Errorf("ended %d, %v; want %d", got, err, n)
+	}
+}
+
+// TestGrantOfASessionThatEndsMeanwhile signs on from a session that is ended between the look at it and the write of the
+// grant, where ending cannot find the grant yet.
+func TestGrantOfASessionThatEndsMeanwhile(t *testing.T) {
+	w := newWorld(t, "ES256")
+	first, refresh := w.login(t)
+	began, err := w.grants.Session(t.Context(), first.SessionID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.grants.EndSession(t.Context(), first.SessionID); err != nil {
+		t.Fatal(err)
+	}
+	in := w.request()
+	in.SessionID = began.ID
+	code, _ := w.start(t, in)
+	_, _, err = w.grants.Spend(t.Context(), code, w.spend())
+	wantErr(t, err, token.ErrInvalidGrant)
+	wantErr(t, err, token.ErrSessionEnded)
+	_, _, err = w.grants.Refresh(t.Context(), refresh, token.Refresh{ClientID: w.client.ID})
+	wantErr(t, err, token.ErrRevoked)
+}
+
+// A session that ran out was not ended: what was granted in its last moment stands.
+func TestGrantOfASessionThatRunsOut(t *testing.T) {
+	w := newWorld(t, "ES256")
+	first, _ := w.login(t)
+	in := w.request()
+	in.SessionID = first.ID
+	w.clock.Advance(time.Hour - time.Second)
+	code, _ := w.start(t, in)
+	w.clock.Advance(time.Minute)
+	if _, _, err := w.grants.Spend(t.Context(), code, w.spend()); err != nil {
+		t.Fatal(err)
 	}
 }

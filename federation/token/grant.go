@@ -70,6 +70,7 @@ type Grant struct {
 	Nonce         string    `json:"nonce,omitempty"`     // the application's
 	CodeChallenge string    `json:"challenge,omitempty"` // S256
 	AuthTime      time.Time `json:"auth_time"`           // when the person last authenticated
+	AuthTimeSaid  bool      `json:"auth_said,omitempty"` // by the provider; otherwise AuthTime is that of the sign-in here
 	EventID       string    `json:"event"`               // of the sign-in, in tokens and the audit stream
 	Created       time.Time `json:"created"`
 }

@@ -35,7 +35,7 @@ type Spend struct {
 // Spend exchanges the code for the grant and its first refresh token. The code is marked as spent and the refresh
 // token's hash stored in one compare-and-swap, before anything is minted: of any number of callers at most one succeeds.
 //
-// A refusal is a fault with ErrInvalidGrant in its chain, and one of the ErrCode errors, ErrPKCE or ErrRevoked. A wrong
+// A refusal is a fault with ErrInvalidGrant in its chain, and one of the ErrCode errors, ErrPKCE, ErrRevoked or ErrSessionEnded. A wrong
 // verifier, a missing one, and one for a grant without challenge (RFC 9700 section 2.1.1) burn the
 // code. A code that was spent before, at any time, revokes all that it gave (RFC 6749 section 4.1.2), even
 // if the other user of it is served at this moment.
@@ -67,6 +67,9 @@ func (g *Grants) Spend(ctx context.Context, code string, s Spend) (Grant, string
 		case !now.Before(r.CodeExpires):
 			return ErrCodeExpired
 		}
+		if err := g.stands(ctx, r); err != nil {
+			return err
+		}
 		r.Spent = now
 		if !verifies(r.CodeChallenge, s.Verifier) {
 			effective = ErrPKCE
@@ -81,6 +84,22 @@ func (g *Grants) Spend(ctx context.Context, code string, s Spend) (Grant, string
 		return Grant{}, "", err
 	}
 	return e.Value.Grant, first.token(), nil
+}
+
+// stands refuses a grant that was made in a session of before, if that was ended. EndSession finds the grants that were there
+// when it looked; one that was just being written comes to the end of its session here.
+func (g *Grants) stands(ctx context.Context, r *record) error {
+	if r.SessionID == r.ID {
+		return nil
+	}
+	began, err := g.get(ctx, r.SessionID)
+	if err != nil {
+		return err
+	}
+	if began != nil && began.SessionExpires.IsZero() { // not there: it ran out, which ends no grant
+		return ErrSessionEnded
+	}
+	return nil
 }
 
 // verifies compares a verifier with the challenge of the authorization request (RFC 7636 section 4.6). Without a challenge there

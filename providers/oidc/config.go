@@ -39,6 +39,7 @@ import (
 //	id_token_signed_response_alg   allowed algorithms, separated by spaces; asymmetric ones only. Default: those
 //	                               that discovery names, RS, ES, PS of 256, 384, 512 bits and EdDSA at most
 //	clock_skew_seconds             0 to 300; default 60
+//	callback                       shared (default) or own: see pool.IdentityProvider.CallbackPath
 //	userinfo                       auto (default: asked where the provider has it), always (it must have it) or never
 const (
 	keyClientID          = "client_id"
@@ -57,6 +58,7 @@ const (
 	keyAssertionAudience = "client_assertion_audience"
 	keyAlgorithms        = "id_token_signed_response_alg"
 	keySkew              = "clock_skew_seconds"
+	keyCallback          = "callback"
 	keyUserInfo          = "userinfo"
 )
 
@@ -121,6 +123,7 @@ func parse(d pool.Details, allowPrivate bool) (settings, []detail.Fault) {
 		userInfoMethod: r.OneOf(keyUserInfoMethod, "GET", "POST"),
 	}
 	_ = r.OneOf(keyAddAttributes, "false", "true")
+	_ = r.OneOf(keyCallback, "shared", "own") // the directory's to read
 	s.assertionToIssuer = r.OneOf(keyAssertionAudience, "issuer", "token_endpoint") == "issuer"
 	if r.URL(keyIssuer) != "" && strings.Contains(s.issuer, "?") {
 		r.Fail(keyIssuer, "must not contain a query") // OpenID Connect Core section 2

@@ -3,6 +3,7 @@ package oidc
 import (
 	"errors"
 	"fmt"
+	"net/url"
 	"strconv"
 	"strings"
 
@@ -66,12 +67,12 @@ func (b brief) Unwrap() error { return b.err }
 // maxQuote bounds what is quoted of foreign text in a cause, in bytes.
 const maxQuote = 200
 
-// quote returns foreign text for a log: bounded, on one line, printable ASCII, without the given secrets.
+// quote returns foreign text for a log: bounded, on one line, printable ASCII, without the given secrets as they are and as forms carry them.
 func quote(s string, secrets ...string) string {
 	s = s[:min(len(s), 64*maxQuote)] // work no more than that
 	for _, secret := range secrets {
 		if secret != "" {
-			s = strings.ReplaceAll(s, secret, "[secret]")
+			s = strings.NewReplacer(secret, "[secret]", url.QueryEscape(secret), "[secret]").Replace(s)
 		}
 	}
 	if len(s) > maxQuote {

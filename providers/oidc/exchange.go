@@ -3,6 +3,7 @@ package oidc
 import (
 	"context"
 	"crypto/rand"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -84,9 +85,9 @@ func (p *Provider) tokenFault(err error, code, verifier string) *fault.Error {
 	}
 	var refused *oauth2.RetrieveError
 	if !errors.As(err, &refused) {
-		return badAnswer(ErrToken, errors.New(quote(err.Error(), p.s.clientSecret.Reveal(), code, verifier)))
+		return badAnswer(ErrToken, errors.New(quote(err.Error(), p.sent(code, verifier)...)))
 	}
-	say := func(s string) string { return quote(s, p.s.clientSecret.Reveal(), code, verifier) }
+	say := func(s string) string { return quote(s, p.sent(code, verifier)...) }
 	status := refused.Response.StatusCode
 	cause := fmt.Errorf("%w: status %d: %s: %s", ErrToken, status, say(refused.ErrorCode), say(refused.ErrorDescription))
 	switch {
@@ -98,6 +99,13 @@ func (p *Provider) tokenFault(err error, code, verifier string) *fault.Error {
 	default:
 		return fault.New(fault.Upstream, "The identity provider could not complete the sign-in.", cause)
 	}
+}
+
+// sent are the secrets of an exchange in the forms in which they go out: see quote for those of a form.
+func (p *Provider) sent(code, verifier string) []string {
+	key := p.s.clientSecret.Reveal()
+	basic := base64.StdEncoding.EncodeToString([]byte(url.QueryEscape(p.s.clientID) + ":" + url.QueryEscape(key)))
+	return []string{basic, key, code, verifier}
 }
 
 // expiry returns when an access token with this lifetime in seconds ends; zero if the provider did not say.

@@ -1,9 +1,11 @@
 package oidc_test
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -125,6 +127,7 @@ func TestFinish(t *testing.T) {
 		"sub_absent":              {faults: set("sub", nil), code: fault.Upstream, want: oidc.ErrSubject},
 		"sub_empty":               {faults: set("sub", ""), code: fault.Upstream, want: oidc.ErrSubject},
 		"sub_too_long":            {faults: set("sub", strings.Repeat("x", 256)), code: fault.Upstream, want: oidc.ErrSubject},
+		"sid_too_long":            {faults: set("sid", strings.Repeat("x", 1025)), code: fault.Upstream, want: oidc.ErrIDToken},
 		"sub_not_text":            {faults: set("sub", "a\x00b"), code: fault.Upstream, want: oidc.ErrSubject},
 		"sub_not_utf8":            {faults: set("sub", "a\xffb"), code: fault.Upstream, want: oidc.ErrSubject},
 
@@ -235,4 +238,39 @@ func TestTokenEndpoint(t *testing.T) {
 		"huge":                     {faults: endpoint(oidctest.EndpointToken, oidctest.Endless), code: fault.Upstream, want: outgoing.ErrTooLarge},
 		"hangs_up":                 {faults: endpoint(oidctest.EndpointToken, oidctest.Drop), code: fault.Upstream, want: oidc.ErrToken},
 	})
+}
+
+// A provider, or a proxy before it, that repeats what it was sent brings no secret into the log, in whatever form it was sent.
+func TestRepeatedSecretsAreNotQuoted(t *testing.T) {
+	const awkward = "a:b%+ é&c=d"
+	for _, method := range []string{"client_secret_basic", "client_secret_post"} {
+		for _, member := range []string{"error", "error_description"} {
+			t.Run(method+" in "+member, func(t *testing.T) {
+				r := newRig(t, "client_secret", awkward, "token_endpoint_auth_method", method)
+				r.putClient(func(c *oidctest.Client) { c.Secret, c.Auth = awkward, oidctest.AuthMethod(method) })
+				for _, part := range []func(*http.Request) string{
+					func(r *http.Request) string { return r.Form.Get("client_secret") },
+					func(r *http.Request) string { return "client_secret=" + url.QueryEscape(r.Form.Get("client_secret")) },
+					func(r *http.Request) string { return r.Header.Get("Authorization") },
+					func(r *http.Request) string { return "code=" + r.Form.Get("code") },
+				} {
+					r.op.Set(endpoint(oidctest.EndpointToken, func(http.Handler) http.Handler {
+						return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+							w.Header().Set("Content-Type", "application/json")
+							w.WriteHeader(http.StatusBadRequest)
+							_ = json.NewEncoder(w).Encode(map[string]string{"error": "x", member: part(req)})
+						})
+					}))
+					_, err := r.login(r.attempt())
+					wantFault(t, err, fault.Upstream, oidc.ErrToken)
+					basic := base64.StdEncoding.EncodeToString([]byte(clientID + ":" + url.QueryEscape(awkward)))
+					for _, form := range []string{awkward, strconv.QuoteToASCII(awkward), url.QueryEscape(awkward), basic} {
+						if strings.Contains(err.Error(), strings.Trim(form, `"`)) {
+							t.Errorf("the error holds the secret as %q: %v", form, err)
+						}
+					}
+				}
+			})
+		}
+	}
 }

@@ -25,6 +25,7 @@ import (
 
 const (
 	maxSubject = 255              // OpenID Connect Core section 2
+	maxSession = 1024             // bytes of sid, which every grant of the sign-in keeps
 	maxIDAge   = time.Hour        // of an ID token that was made for a sign-in of a few minutes
 	maxIDToken = 256 << 10        // bytes
 	farFuture  = 253_402_300_799. // 9999-12-31, in seconds: the last time that is one
@@ -124,7 +125,9 @@ func (p *Provider) check(a federation.Attempt, id *idToken) error {
 	if !goodSubject(id.subject) {
 		return unverified(fmt.Errorf("%w: %d bytes", ErrSubject, len(id.subject)))
 	}
-	id.session, _ = id.claims["sid"].(string)
+	if id.session, _ = id.claims["sid"].(string); len(id.session) > maxSession {
+		return unverified(fmt.Errorf("%w: sid of %d bytes", ErrIDToken, len(id.session)))
+	}
 	return nil
 }
 

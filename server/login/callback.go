@@ -22,8 +22,8 @@ const reposted = "weir_reposted"
 // errElsewhere: the answer came to a callback address that its attempt did not name.
 var errElsewhere = errors.New("the answer came to another callback address than the attempt's")
 
-// Callback serves the addresses that upstream providers send the browser back to: GET and POST /oauth2/idpresponse
-// and POST /saml2/idpresponse. state (OAuth) or RelayState (SAML) names the attempt, and only the
+// Callback serves the addresses that upstream providers send the browser back to: GET and POST /oauth2/idpresponse,
+// which a provider may have one of its own below, and POST /saml2/idpresponse. state (OAuth) or RelayState (SAML) names the attempt, and only the
 // browser that holds its cookie can finish it. Until the attempt is open
 // nothing names an application, so a fault is a page; afterwards the application gets it.
 func (s *Service) Callback(c echo.Context) error {

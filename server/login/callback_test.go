@@ -207,14 +207,14 @@ func TestUpstreamFailures(t *testing.T) {
 		"an e-mail that is none": {oidctest.Faults{UserInfo: func(c map[string]any) { c["email"] = "x\x00y" }}, "invalid_request"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w, up := servertest.StartExample(t, func(o *servertest.Options) { o.UpstreamTimeout = 200 * time.Millisecond })
+			w, up := servertest.StartExample(t, func(o *servertest.Options) { o.UpstreamTimeout = 1500 * time.Millisecond })
 			up.Set(tt.faults)
 			began := time.Now()
 			b := w.Browser()
 			p := b.SignIn(w.Web().Authorize(), ada)
 			toClient(t, p, tt.code, "")
 			failed(t, w, p, "")
-			if took := time.Since(began); took > 5*time.Second {
+			if took := time.Since(began); took > 30*time.Second {
 				t.Errorf("took %s", took)
 			}
 			if len(b.Cookie("")) != 0 || w.Engine.Writes() != 0 {
@@ -224,7 +224,7 @@ func TestUpstreamFailures(t *testing.T) {
 	}
 	for name, f := range map[string]func(http.Handler) http.Handler{"down": oidctest.Drop, "slow": oidctest.Hang(nil), "huge": oidctest.Endless} {
 		t.Run("discovery: "+name, func(t *testing.T) {
-			w, up := servertest.StartExample(t, func(o *servertest.Options) { o.UpstreamTimeout = 200 * time.Millisecond })
+			w, up := servertest.StartExample(t, func(o *servertest.Options) { o.UpstreamTimeout = 1500 * time.Millisecond })
 			up.Set(reply(oidctest.EndpointDiscovery, f))
 			b := w.Browser()
 			p := b.Get(w.Web().Authorize())

@@ -31,7 +31,8 @@ func (s *Service) Authorize(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	if sealed := s.Site.Session(c, a.Pool.ID); sealed != "" {
+	sealed := s.Site.Session(c, a.Pool.ID)
+	if sealed != "" {
 		login, err := s.Broker.Continue(ctx, a.Client, a.Request, a.acceptable, sealed)
 		if err == nil {
 			return s.Deliver(c, login, a.Pool.ID)
@@ -39,6 +40,9 @@ func (s *Service) Authorize(c echo.Context) error {
 		if !errors.Is(err, federation.ErrNoSession) {
 			return s.refusal(a, "", err)
 		}
+	}
+	if sealed == "" && c.Request().Method == http.MethodPost && asGet(params) {
+		return redirect(c, origin.URL+"/oauth2/authorize?"+params.Encode())
 	}
 	if slices.Contains(a.Request.Prompt, "none") {
 		return s.refusal(a, "login_required", fault.New(fault.LoginRequired, "Nobody is signed in, and the request forbids to ask.", nil))
@@ -52,12 +56,8 @@ func (s *Service) Authorize(c echo.Context) error {
 
 // start sends the browser to the provider, with the attempt in a cookie.
 func (s *Service) start(c echo.Context, a Authorization, origin web.Origin) error {
-	callback := origin.URL + "/oauth2/idpresponse"
-	if a.Wanted.Type == "SAML" {
-		callback = origin.URL + "/saml2/idpresponse"
-	}
 	ctx := c.Request().Context()
-	st, err := s.Broker.Begin(ctx, a.Pool, *a.Wanted, a.Request, callback)
+	st, err := s.Broker.Begin(ctx, a.Pool, *a.Wanted, a.Request, origin.URL+a.Wanted.CallbackPath())
 	if err != nil {
 		s.Audit.Record(ctx, audit.LoginFailed{Pool: a.Pool.ID, Client: a.Client.ID, Provider: a.Wanted.Name,
 			Code: fault.CodeOf(err).String(), Reason: err.Error(), Reference: web.RequestID(ctx)})
@@ -112,6 +112,14 @@ func redirect(c echo.Context, to string) error {
 	}
 	return c.Redirect(http.StatusFound, to)
 }
+
+// maxAddress is what proxies take of an address without more ado, in bytes.
+const maxAddress = 4096
+
+// asGet reports whether a POST that came without a session should be sent on as a GET, which both endpoints for browsers take as well
+// (OpenID Connect Core section 3.1.2.1, RP-Initiated Logout section 2): the session cookie is Lax, so browsers hold
+// it back when another site posts, and somebody who is signed in would look as if they were not.
+func asGet(v url.Values) bool { return len(v.Encode()) <= maxAddress }
 
 func sorted(v url.Values) [][2]string {
 	out := make([][2]string, 0, len(v))

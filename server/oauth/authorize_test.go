@@ -83,7 +83,7 @@ func TestAuthorizeRefusalsGoToTheClient(t *testing.T) {
 		"response_mode web_message":  {web, []string{"response_mode", "web_message"}, "invalid_request", "response_mode"},
 		"an unknown scope":           {web, []string{"scope", "openid admin"}, "invalid_scope", ""},
 		"a scope of others":          {web, []string{"scope", "openid profile"}, "invalid_scope", ""},
-		"offline_access alone":       {web, []string{"scope", "offline_access"}, "invalid_scope", ""},
+		"offline_access alone":       {web, []string{"scope", "offline_access offline_access"}, "invalid_scope", ""},
 		"PKCE plain":                 {web, []string{"code_challenge_method", "plain"}, "invalid_request", "S256"},
 		"PKCE without method":        {web, []string{"code_challenge_method", ""}, "invalid_request", "S256"},
 		"method without challenge":   {web, []string{"code_challenge", ""}, "invalid_request", "code_challenge"},
@@ -111,7 +111,11 @@ func TestAuthorizeRefusalsGoToTheClient(t *testing.T) {
 				t.Errorf("state %q", got.Get("state"))
 			}
 			posted := b.Post("/oauth2/authorize", tt.app.Request(pairs...))
-			toClient(t, posted, tt.app.RedirectURI, tt.code, tt.part)
+			if tt.code == "login_required" { // by GET there may be a session
+				toClient(t, b.Get(posted.Location.String()), tt.app.RedirectURI, tt.code, tt.part)
+			} else {
+				toClient(t, posted, tt.app.RedirectURI, tt.code, tt.part)
+			}
 			if posted.Status != http.StatusSeeOther {
 				t.Errorf("a form is answered with %d, which would send it on", posted.Status)
 			}
@@ -159,14 +163,23 @@ func TestAuthorizeAsks(t *testing.T) {
 		}
 	})
 	t.Run("by POST", func(t *testing.T) {
-		p := w.Browser().Post("/oauth2/authorize", app.Request())
+		p := w.Browser().Post("/oauth2/authorize", app.Request("claims", strings.Repeat("c", 5000))) // too long for an address
 		toProvider(t, p)
 		if p.Status != http.StatusSeeOther {
 			t.Errorf("status %d", p.Status)
 		}
 	})
-	t.Run("offline_access is passed over, no scope is all scopes", func(t *testing.T) {
-		for asked, want := range map[string]string{"openid offline_access openid": "openid", "": "openid email phone profile", " ": "openid email phone profile"} {
+	t.Run("by POST of another site, which brings no session: once more by GET", func(t *testing.T) {
+		b := w.Browser()
+		app.Login(b, ada)
+		p := w.Browser().Post("/oauth2/authorize", app.Request("prompt", "none"))
+		if p.Status != http.StatusSeeOther || p.Location.String() != app.Authorize("prompt", "none") {
+			t.Fatalf("answer %d to %v", p.Status, p.Location)
+		}
+		app.Tokens(b.Get(p.Location.String()))
+	})
+	t.Run("offline_access is always granted, no scope is all scopes", func(t *testing.T) {
+		for asked, want := range map[string]string{"openid offline_access openid": "openid offline_access", "": "openid email phone profile", " ": "openid email phone profile"} {
 			ans := app.Login(w.Browser(), ada, "scope", asked)
 			if ans.Text("scope") != want || ans.Text("refresh_token") == "" {
 				t.Errorf("%q gives %q", asked, ans.Text("scope"))
@@ -349,6 +362,14 @@ func TestAuthorizeChoice(t *testing.T) {
 		toClient(t, w.Browser().Get(w.SPA().Authorize("idp_identifier", "guests.example")), servertest.SPAURI, "invalid_request", "does not offer")
 		p := w.Browser().Get(w.SPA().Authorize("login_hint", "x@guests.example"))
 		if toProvider(t, p); !strings.HasPrefix(p.Location.String(), one.Issuer()) {
+			t.Errorf("goes to %v", p.Location)
+		}
+	})
+	t.Run("COGNITO, which Amplify sends where the application names no provider, leaves the choice", func(t *testing.T) {
+		toProvider(t, w.Browser().Get(w.SPA().Authorize("identity_provider", "COGNITO")))
+		b := w.Browser()
+		p := b.Get(app.Authorize("identity_provider", "COGNITO"))
+		if p.Location == nil || p.Location.Path != "/login" || len(b.Get(p.Location.String()).Links()) != 2 {
 			t.Errorf("goes to %v", p.Location)
 		}
 	})

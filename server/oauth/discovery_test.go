@@ -46,9 +46,12 @@ func TestDiscovery(t *testing.T) {
 	if ans.Header.Get("Cache-Control") != "public, max-age=300" || ans.Header.Get("Content-Type") != "application/json" {
 		t.Errorf("headers %v", ans.Header)
 	}
-	t.Run("also where RFC 8414 has it", func(t *testing.T) {
-		if got := fetch(http.MethodGet, "", "/.well-known/oauth-authorization-server/"+servertest.PoolID); got.Body != ans.Body {
-			t.Errorf("answer %d %s", got.Status, got.Body)
+	t.Run("also where RFC 8414 has it, and where Nimbus looks for it", func(t *testing.T) {
+		const name = "/.well-known/oauth-authorization-server"
+		for _, path := range []string{name + "/" + servertest.PoolID, "/" + servertest.PoolID + name} {
+			if got := fetch(http.MethodGet, "", path); got.Body != ans.Body || got.Header.Get("Content-Type") != "application/json" {
+				t.Errorf("%s: %d %s", path, got.Status, got.Body)
+			}
 		}
 	})
 	t.Run("every endpoint that it names is there", func(t *testing.T) {

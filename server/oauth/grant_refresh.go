@@ -33,7 +33,7 @@ func (s *Service) grantRefresh(ctx context.Context, c pool.Client, form url.Valu
 // changes nothing (see token.Mint); the answer's scope says so.
 func granted(have []string, asked string) error {
 	for scope := range strings.FieldsSeq(asked) {
-		if scope != "offline_access" && !slices.Contains(have, scope) {
+		if scope != offlineAccess && !slices.Contains(have, scope) {
 			return &web.OAuthError{Code: "invalid_scope",
 				Err: fault.New(fault.Invalid, "A scope was not granted before.", fmt.Errorf("scope %.100q", scope))}
 		}

@@ -3,6 +3,7 @@ package oauth
 import (
 	"context"
 	"errors"
+	"net/http"
 	"net/url"
 	"slices"
 
@@ -19,7 +20,8 @@ import (
 // Logout serves GET and POST /logout. It ends the browser's session and every grant that came from it, then
 // goes where the application wants: client_id with logout_uri, as the original has it;
 // post_logout_redirect_uri with client_id or id_token_hint (OpenID Connect RP-Initiated Logout);
-// or redirect_uri with response_type, which leads on to a new sign-in. Targets match registered ones exactly.
+// or redirect_uri with response_type, which leads on to a new sign-in. Targets match registered ones exactly. Nobody is asked
+// whether they mean it, as in the original.
 func (s *Service) Logout(c echo.Context) error {
 	ctx := c.Request().Context()
 	origin, answered, err := s.Site.BrowserOrigin(c)
@@ -34,6 +36,9 @@ func (s *Service) Logout(c echo.Context) error {
 	if err != nil {
 		return err
 	}
+	if id == "" && !slices.ContainsFunc(logoutTargets, v.Has) {
+		return s.logoutAnybody(c, origin)
+	}
 	client, p, err := s.client(ctx, origin.PoolID, id)
 	if err != nil {
 		return err
@@ -42,20 +47,20 @@ func (s *Service) Logout(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	if sealed := s.Site.Session(c, p.ID); sealed != "" {
-		began, err := s.Broker.Session(ctx, p.ID, sealed)
-		if err != nil && !errors.Is(err, federation.ErrNoSession) {
-			return err
+	if s.Site.Session(c, p.ID) == "" && c.Request().Method == http.MethodPost {
+		v.Del("id_token_hint") // it has said what client it is of, and stays out of addresses
+		v.Set("client_id", id)
+		if asGet(v) {
+			return redirect(c, origin.URL+"/logout?"+v.Encode())
 		}
-		live := err == nil
-		if err := s.Broker.SignOut(ctx, p.ID, client.ID, sealed); err != nil {
+	}
+	began, live, err := s.endSession(c, p.ID, client.ID)
+	if err != nil {
+		return err
+	}
+	if live {
+		if done, err := s.upstreamLogout(c, began, origin, to); done || err != nil {
 			return err
-		}
-		s.Site.DropSession(c, p.ID)
-		if live {
-			if done, err := s.upstreamLogout(c, began, origin, to); done || err != nil {
-				return err
-			}
 		}
 	}
 	return s.SignedOut(c, to)
@@ -97,6 +102,42 @@ func (s *Service) Challenge(c echo.Context, ch federation.Challenge) error {
 	}
 	return redirect(c, ch.URL)
 }
+
+// endSession ends the browser's session of a pool, if there is one, and returns the grant that began it where it was live.
+func (s *Service) endSession(c echo.Context, poolID, clientID string) (began token.Grant, live bool, err error) {
+	ctx := c.Request().Context()
+	sealed := s.Site.Session(c, poolID)
+	if sealed == "" {
+		return began, false, nil
+	}
+	began, err = s.Broker.Session(ctx, poolID, sealed)
+	if live = err == nil; !live && !errors.Is(err, federation.ErrNoSession) {
+		return began, false, err
+	}
+	if err := s.Broker.SignOut(ctx, poolID, clientID, sealed); err != nil {
+		return began, false, err
+	}
+	s.Site.DropSession(c, poolID)
+	return began, live, nil
+}
+
+// logoutAnybody ends what sessions the browser has at this host: a sign-out need not
+// say whose it is (OpenID Connect RP-Initiated Logout section 2), and then leads nowhere.
+func (s *Service) logoutAnybody(c echo.Context, origin web.Origin) error {
+	sessions := s.Site.Sessions(c)
+	if len(sessions) == 0 && c.Request().Method == http.MethodPost {
+		return redirect(c, origin.URL+"/logout")
+	}
+	for _, poolID := range sessions {
+		if _, _, err := s.endSession(c, poolID, ""); err != nil {
+			return err
+		}
+	}
+	return s.Pages.SignedOut(c)
+}
+
+// logoutTargets are the parameters that say where to go afterwards.
+var logoutTargets = []string{"logout_uri", "post_logout_redirect_uri", "redirect_uri"}
 
 func (s *Service) logoutClient(c echo.Context, v url.Values) (string, error) {
 	id, raw := v.Get("client_id"), v.Get("id_token_hint")

@@ -79,6 +79,34 @@ func TestLogout(t *testing.T) {
 			t.Errorf("answer %d to %v", p.Status, p.Location)
 		}
 	})
+	t.Run("by POST of another site, which brings no session: once more by GET, without the hint", func(t *testing.T) {
+		b := w.Browser()
+		ans := web.Login(b, ada)
+		p := w.Browser().Post("/logout", url.Values{"id_token_hint": {ans.Text("id_token")}, "post_logout_redirect_uri": {servertest.LogoutURI}, "state": {"s"}})
+		want := "http://login.test" + at("client_id", id, "post_logout_redirect_uri", servertest.LogoutURI, "state", "s")
+		if p.Status != http.StatusSeeOther || p.Header.Get("Location") != want {
+			t.Fatalf("answer %d to %v", p.Status, p.Location)
+		}
+		if p = b.Get(p.Location.String()); p.Header.Get("Location") != servertest.LogoutURI+"?state=s" || len(b.Cookie("")) != 0 {
+			t.Errorf("answer %d to %v, cookies %v", p.Status, p.Location, b.Cookie(""))
+		}
+		refused(t, web.Refresh(ans.Text("refresh_token")), http.StatusBadRequest, "invalid_grant", "")
+	})
+	t.Run("of nobody in particular ends what the browser has", func(t *testing.T) {
+		for _, query := range []string{"", "?state=s", "?client_id=&post_logout_redirect_uri="} {
+			b := w.Browser()
+			ans := web.Login(b, ada)
+			p := b.Get("/logout" + query)
+			if p.Status != http.StatusOK || p.Location != nil || !strings.Contains(p.Body, "signed out") || len(b.Cookie("")) != 0 {
+				t.Errorf("%q: answer %d %s, cookies %v", query, p.Status, p.Body, b.Cookie(""))
+			}
+			refused(t, web.Refresh(ans.Text("refresh_token")), http.StatusBadRequest, "invalid_grant", "")
+			toClient(t, b.Get(web.Authorize("prompt", "none")), web.RedirectURI, "login_required", "")
+		}
+		if p := w.Browser().Post("/logout", url.Values{}); p.Status != http.StatusSeeOther || p.Header.Get("Location") != "http://login.test/logout" {
+			t.Errorf("POST: %d to %v", p.Status, p.Location)
+		}
+	})
 	t.Run("redirect_uri leads to a new sign-in", func(t *testing.T) {
 		b := w.Browser()
 		web.Login(b, ada)

@@ -149,7 +149,8 @@ func responseType(c pool.Client, v url.Values) (string, error) {
 }
 
 // scopes: without any, the client gets all that it may have, as in the original. offline_access is
-// passed over, because a refresh token is issued in any case (OpenID Connect Core section 11).
+// granted to whoever asks, because a refresh token is issued in any case (OpenID Connect Core section 11); clients that find it missing in
+// the answer give up.
 func scopes(c pool.Client, asked string) ([]string, error) {
 	if strings.TrimSpace(asked) == "" {
 		return c.Scopes, nil
@@ -157,18 +158,20 @@ func scopes(c pool.Client, asked string) ([]string, error) {
 	var out []string
 	for scope := range strings.FieldsSeq(asked) {
 		switch {
-		case scope == "offline_access", slices.Contains(out, scope):
-		case !slices.Contains(c.Scopes, scope):
+		case slices.Contains(out, scope):
+		case scope != offlineAccess && !slices.Contains(c.Scopes, scope):
 			return nil, fault.New(fault.Invalid, "A scope is not allowed for this client.", fmt.Errorf("client %s: scope %.100q", c.ID, scope))
 		default:
 			out = append(out, scope)
 		}
 	}
-	if len(out) == 0 {
+	if len(out) == 1 && out[0] == offlineAccess {
 		return nil, invalid("The request names no scope that this client may have.")
 	}
 	return out, nil
 }
+
+const offlineAccess = "offline_access"
 
 // pkce: S256 only, and required of clients that have no secret (RFC 9700 section 2.1.1).
 func pkce(a *Authorization, v url.Values) error {
@@ -242,7 +245,8 @@ var errProviderNotOffered = errors.New("provider not in the client's SupportedId
 
 // choose finds the provider that the request leads to.
 func (s *Service) choose(ctx context.Context, a *Authorization, v url.Values) error {
-	if name := v.Get("identity_provider"); name != "" {
+	// Amplify sends COGNITO where the application named no provider: of a client without local accounts it says nothing.
+	if name := v.Get("identity_provider"); name != "" && (name != pool.LocalProvider || slices.Contains(a.Client.Providers, name)) {
 		a.Explicit = true
 		return s.want(ctx, a, name)
 	}

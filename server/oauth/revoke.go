@@ -43,7 +43,8 @@ func (s *Service) Revoke(c echo.Context) error {
 		return err
 	}
 	s.Audit.Record(c.Request().Context(), audit.TokenRevoked{Pool: client.PoolID, Client: client.ID})
-	return c.NoContent(http.StatusOK)
+	// The type is for clients that take nothing but JSON from an authorization server, be it empty.
+	return c.Blob(http.StatusOK, echo.MIMEApplicationJSON, nil)
 }
 
 // introspection is the answer of RFC 7662 section 2.2.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/weir-id/weir/federation/pool"
+	"github.com/weir-id/weir/providers/oidc/oidctest"
 	"github.com/weir-id/weir/server/servertest"
 )
 
@@ -153,4 +154,31 @@ func TestIDTokenHint(t *testing.T) {
 	t.Run("a hint that says nobody lets anybody sign in", func(t *testing.T) {
 		web.Code(w.Browser().SignIn(web.Authorize("id_token_hint", others), ada))
 	})
+}
+
+// A provider that keeps auth_time to itself cannot meet max_age, and a session that began there cannot either: the person may
+// have authenticated days ago.
+func TestMaxAgeNeedsAnAuthenticationTime(t *testing.T) {
+	for name, c := range map[string]struct {
+		faults oidctest.Faults
+		fresh  bool
+	}{
+		"said":     {oidctest.Faults{}, true},
+		"not said": {oidctest.Faults{IDToken: func(c map[string]any) { delete(c, "auth_time") }}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w, up := servertest.StartExample(t)
+			up.Set(c.faults)
+			app, b := w.Web(), w.Browser()
+			app.Code(b.SignIn(app.Authorize(), ada))
+			app.Code(b.Get(app.Authorize())) // single sign-on, and a grant in the same session
+			p := b.Get(app.Authorize("max_age", "300"))
+			if c.fresh {
+				app.Code(p)
+				return
+			}
+			toProvider(t, p)
+			toClient(t, b.Get(app.Authorize("max_age", "300", "prompt", "none")), servertest.WebURI, "login_required", "")
+		})
+	}
 }

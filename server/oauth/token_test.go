@@ -4,11 +4,13 @@ import (
 	"encoding/base64"
 	"net/http"
 	"net/url"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/weir-id/weir/federation/audit"
 	"github.com/weir-id/weir/federation/pool"
+	"github.com/weir-id/weir/federation/secret"
 	"github.com/weir-id/weir/server/servertest"
 )
 
@@ -176,6 +178,13 @@ func TestClientAuthentication(t *testing.T) {
 			checkRefusalEvent(t, w.Events.Take(), tt.code, ans.Header.Get("X-Request-Id"))
 		})
 	}
+	t.Run("empty parameters are none", func(t *testing.T) {
+		req := web.NewRequest(http.MethodPost, "/oauth2/token", form(refresh, "client_id", "", "client_secret", "", "scope", "", "code", ""))
+		req.Header.Set("Authorization", basic(id, pw))
+		if ans := web.Send(req); ans.Status != http.StatusOK {
+			t.Errorf("answer %d %s", ans.Status, ans.Body)
+		}
+	})
 	t.Run("an unknown client and a wrong secret look the same", func(t *testing.T) {
 		post := func(id string) *servertest.Answer {
 			return web.Send(web.NewRequest(http.MethodPost, "/oauth2/token", form(refresh, "client_id", id, "client_secret", "wrong")))
@@ -189,6 +198,32 @@ func TestClientAuthentication(t *testing.T) {
 			t.Errorf("%s\n%s", a.Body, z.Body)
 		}
 	})
+}
+
+// Secrets are any printable characters. Some clients encode them in HTTP Basic as RFC 6749 section 2.3.1 says, others do
+// not, and either way of writing stands for one secret alone.
+func TestClientSecretOfAnyCharacters(t *testing.T) {
+	for _, pw := range []string{"a+b/c=d", "100%", "%41%2B", "a:b:c", "%zz+", `"\'<>&;,~`, "%", "+"} {
+		t.Run(pw, func(t *testing.T) {
+			w, _ := servertest.StartExample(t, func(o *servertest.Options) { o.Spec.UserPools[0].Clients[0].ClientSecret = secret.New(pw) })
+			app := w.App(servertest.PoolID, servertest.WebClient, pw, servertest.WebURI)
+			form := url.Values{"grant_type": {"refresh_token"}, "refresh_token": {app.Login(w.Browser(), ada).Text("refresh_token")}}
+			send := func(user, pass string) *servertest.Answer {
+				req := app.NewRequest(http.MethodPost, "/oauth2/token", form)
+				req.SetBasicAuth(user, pass)
+				return app.Send(req)
+			}
+			for _, written := range []string{pw, url.QueryEscape(pw), strings.ReplaceAll(url.QueryEscape(pw), "+", "%20")} {
+				if ans := send(app.ClientID, written); ans.Status != http.StatusOK {
+					t.Errorf("%q: %d %s", written, ans.Status, ans.Body)
+				}
+			}
+			for _, written := range []string{pw + "%", url.QueryEscape(url.QueryEscape(pw)) + "+", "", "%00" + pw, pw + "%00"} {
+				refused(t, send(app.ClientID, written), http.StatusUnauthorized, "invalid_client", "")
+			}
+			refused(t, send("nobody", pw), http.StatusUnauthorized, "invalid_client", "")
+		})
+	}
 }
 
 func checkRefusalEvent(t *testing.T, events []audit.Event, code, reference string) {

@@ -100,10 +100,10 @@ func bearer(c echo.Context) (string, error) {
 		return "", &web.OAuthError{Code: "invalid_request", Challenge: "Bearer", Err: invalid("Send the access token in one place only.")}
 	case fromForm != "":
 		return fromForm, nil
-	case header == "":
-		// Without any credentials the challenge names no error (RFC 6750 section 3.1).
+	case !strings.EqualFold(scheme, "Bearer"):
+		// Without credentials, or with those of another scheme, the challenge names no error (RFC 6750 section 3.1).
 		return "", &web.OAuthError{Status: http.StatusUnauthorized, Challenge: "Bearer", Err: fault.New(fault.Unauthenticated, "An access token is required.", nil)}
-	case !strings.EqualFold(scheme, "Bearer") || fromHeader == "":
+	case fromHeader == "":
 		return "", &web.OAuthError{Code: "invalid_request", Challenge: "Bearer", Err: invalid("The Authorization header must be Bearer and an access token.")}
 	}
 	return fromHeader, nil

@@ -55,7 +55,7 @@ func TestUserInfo(t *testing.T) {
 		"POST, query":             {post("", url.Values{"x": {"y"}}), 401, ""},
 		"header and form":         {post("Bearer "+access, url.Values{"access_token": {access}}), 400, "invalid_request"},
 		"a form token twice":      {post("", url.Values{"access_token": {access, access}}), 400, "invalid_request"},
-		"HTTP Basic":              {get("Basic eDp5", "/oauth2/userInfo"), 400, "invalid_request"},
+		"HTTP Basic":              {get("Basic eDp5", "/oauth2/userInfo"), 401, ""},
 		"an empty header":         {get("Bearer ", "/oauth2/userInfo"), 400, "invalid_request"},
 		"garbage":                 {get("Bearer x", "/oauth2/userInfo"), 401, "invalid_token"},
 		"an ID token":             {get("Bearer "+ans.Text("id_token"), "/oauth2/userInfo"), 401, "invalid_token"},
@@ -140,7 +140,7 @@ func TestRevoke(t *testing.T) {
 	t.Run("ends what the token gave, and again is a success", func(t *testing.T) {
 		w.Events.Take()
 		for range 2 {
-			if got := revoke(web, ans.Text("refresh_token")); got.Status != http.StatusOK || got.Body != "" {
+			if got := revoke(web, ans.Text("refresh_token")); got.Status != http.StatusOK || got.Body != "" || got.Header.Get("Content-Type") != "application/json" {
 				t.Errorf("answer %d %s", got.Status, got.Body)
 			}
 		}

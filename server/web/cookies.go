@@ -133,6 +133,17 @@ func (s *Site) Session(c echo.Context, poolID string) string {
 	return ck.Value
 }
 
+// Sessions names the pools of which the browser has a session at this host.
+func (s *Site) Sessions(c echo.Context) []string {
+	var out []string
+	for _, ck := range c.Cookies() {
+		if poolID, ok := strings.CutPrefix(ck.Name, s.sessionName("")); ok && !slices.Contains(out, poolID) {
+			out = append(out, poolID)
+		}
+	}
+	return out
+}
+
 // DropSession removes the session of a pool from the browser.
 func (s *Site) DropSession(c echo.Context, poolID string) { s.remove(c, s.sessionName(poolID)) }
 

@@ -8,7 +8,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -57,10 +56,9 @@ func (s *Site) Origin(c echo.Context) (Origin, error) {
 	}
 	domain, isPrefix := strings.CutSuffix(host, "."+base)
 	if !isPrefix {
-		if domain = host; s.Base.Port() == "" || strings.HasSuffix(host, ":"+s.Base.Port()) {
-			if h, _, err := net.SplitHostPort(host); err == nil {
-				domain = h
-			}
+		domain = host
+		if port := s.Base.Port(); port != "" { // another port is another service: its address must not come out of here
+			domain = strings.TrimSuffix(host, ":"+port)
 		}
 	}
 	if isPrefix == strings.Contains(domain, ".") { // a prefix has no dot, a custom domain has one
@@ -132,8 +130,9 @@ func (s *Site) BrowserOrigin(c echo.Context) (o Origin, answered bool, err error
 	return o, true, c.Redirect(http.StatusFound, s.BaseURL()+r.URL.RequestURI())
 }
 
-// Params returns the parameters of a GET's query or a POST's form, never both. A parameter
-// that is named twice (RFC 6749 section 3.1) or is not UTF-8 is a fault that comes with the parameters, so that
+// Params returns the parameters of a GET's query or a POST's form, never both. One without a value is left out, as if
+// it had not been sent (RFC 6749 sections 3.1 and 3.2). A parameter
+// that is named twice (the same sections) or is not UTF-8 is a fault that comes with the parameters, so that
 // an application can be told; without parameters the request could not be read at all.
 func Params(c echo.Context) (url.Values, error) {
 	v, err := rawParams(c.Request())
@@ -147,6 +146,9 @@ func Params(c echo.Context) (url.Values, error) {
 		// What is not UTF-8 would be altered on its way through the sealed attempt.
 		if !utf8.ValidString(name) || !utf8.ValidString(values[0]) {
 			return v, fault.New(fault.Invalid, "A parameter is not UTF-8.", errors.New("not UTF-8: parameter "+Clip(name)))
+		}
+		if values[0] == "" {
+			delete(v, name)
 		}
 	}
 	return v, nil

@@ -176,7 +176,7 @@ func TestHosts(t *testing.T) {
 		}
 	})
 	t.Run("an unknown host goes to the base URL, with the request", func(t *testing.T) {
-		for _, host := range []string{w.Addr, "evil.example", "nobody.login.test", "a.b.login.test", "login.test.evil.example", "login.test:8080", "acme.login.test:99", "sso.acme.test.login.test", "acme"} {
+		for _, host := range []string{w.Addr, "evil.example", "nobody.login.test", "a.b.login.test", "login.test.evil.example", "login.test:8080", "acme.login.test:99", "sso.acme.test:99", "sso.acme.test.login.test", "acme"} {
 			for _, path := range []string{query(web), "/login?" + web.Request().Encode(), "/logout?client_id=" + web.ClientID} {
 				req := web.NewRequest(http.MethodGet, path, nil)
 				req.Host = host
@@ -216,6 +216,32 @@ func TestHosts(t *testing.T) {
 			}
 		}
 	})
+}
+
+// A document that caches may keep names the hosts and ports that are configured, whatever Host says.
+func TestDiscoveryNamesNoForeignPort(t *testing.T) {
+	clock := servertest.NewClock()
+	up := servertest.OIDC(t, clock)
+	spec := servertest.WithOther(servertest.Example(servertest.Provider("Corp", up)), servertest.Provider("Corp", up))
+	spec.UserPools[1].Domain = "sso.acme.test"
+	for base, hosts := range map[string]map[string]string{
+		servertest.HTTP: {
+			"sso.acme.test": "http://sso.acme.test", "sso.acme.test:80": "http://sso.acme.test",
+			"sso.acme.test:99": servertest.HTTP, "sso.acme.test:x=y": servertest.HTTP,
+		},
+		"http://login.test:8080": {
+			"sso.acme.test:8080": "http://sso.acme.test:8080", "sso.acme.test": "http://sso.acme.test", "sso.acme.test:99": "http://login.test:8080",
+		},
+	} {
+		w := servertest.Start(t, servertest.Options{Clock: clock, Spec: spec, BaseURL: base})
+		for host, want := range hosts {
+			req := w.Other().NewRequest(http.MethodGet, "/"+servertest.OtherPool+"/.well-known/openid-configuration", nil)
+			req.Host = host
+			if got := w.Other().Send(req).Text("token_endpoint"); got != want+"/oauth2/token" {
+				t.Errorf("%s, asked for %s: %s", base, host, got)
+			}
+		}
+	}
 }
 
 // X-Forwarded-Host and X-Forwarded-For are believed from trusted peers only.
