@@ -269,6 +269,32 @@ func TestLimitsCanBeRaisedForVeryManyGroups(t *testing.T) {
 	isAlice(t, a)
 }
 
+func TestSenderIsWhatTheResponseSays(t *testing.T) {
+	many := newReply(t)
+	many.attributes = attributes(2500)
+	hidden := newReply(t)
+	hidden.encrypted = &encryption{}
+	for name, r := range map[string]*reply{"in clear": newReply(t), "encrypted": hidden, "with 2,500 groups": many} {
+		t.Run(name, func(t *testing.T) {
+			if got, err := response.Sender(form(r.xml())); err != nil || got != expect(t).IDPEntityID {
+				t.Errorf("got %q, %v", got, err)
+			}
+		})
+	}
+	for name, a := range hostile() {
+		t.Run(name, func(t *testing.T) {
+			r, e := newReply(t), expect(t)
+			a.make(r, &e)
+			if got, err := response.Sender(form(r.xml())); err == nil && got != e.IDPEntityID {
+				t.Errorf("got %q", got)
+			}
+		})
+	}
+	if got, err := response.Sender("AAAA"); response.CheckOf(err) != response.CheckXML {
+		t.Errorf("got %q, %v", got, err)
+	}
+}
+
 func TestBase64IsNotTakenLoosely(t *testing.T) {
 	doc := newReply(t).xml()
 	for name, in := range map[string]string{

@@ -16,7 +16,6 @@ import (
 	"crypto/rsa"
 	"encoding/base64"
 	"fmt"
-	"math"
 	"strings"
 	"time"
 
@@ -40,6 +39,10 @@ const (
 	maxText     = 64 << 10 // bytes of an attribute value: a small picture
 	maxName     = 1024     // bytes of a NameID and its qualifiers
 	maxID       = 256      // bytes
+
+	// senderElements bounds what Sender reads for anybody, before a provider's own bound is known. A document of DefaultMaxBytes
+	// whose elements say anything has fewer.
+	senderElements = 10_000
 )
 
 // Expect is what a response must be. Every field without "optional" is required.
@@ -129,10 +132,10 @@ func ValidateUnsolicited(form string, e Expect) (*Assertion, error) {
 }
 
 // Sender returns the entity id that a response gives itself, so that the providers that it may be from can be asked. It proves
-// nothing. form is as with Validate. A document of more than DefaultMaxBytes, or that is no Response, gives a *Refusal.
+// nothing. form is as with Validate. A document of more than DefaultMaxBytes or 10,000 elements, or that is no Response, gives a *Refusal.
 func Sender(form string) (string, error) {
 	v := &validation{Expect: Expect{MaxBytes: DefaultMaxBytes}}
-	v.limits = v.treeLimits(math.MaxInt)
+	v.limits = v.treeLimits(senderElements)
 	doc, r := v.parse(form)
 	if r == nil {
 		r = v.readMessage(doc)
