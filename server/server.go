@@ -41,9 +41,9 @@ type Server struct {
 
 // Bounds of one request.
 const (
-	requestTime  = 30 * time.Second // until its context ends, upstream calls included
-	smallBody    = "64K"            // of all others: what is read stays in memory while the rest is awaited
-	samlBody     = "1M"             // a SAML response of 512 KB in base64, with room
+	requestTime = 30 * time.Second // until its context ends, upstream calls included
+	smallBody   = "64K"            // of all others: what is read stays in memory while the rest is awaited
+	samlBody    = "1M"             // a SAML response of 512 KB in base64, with room
 )
 
 // Handler returns the public listener's handler. An error is a defect of this build.

@@ -283,7 +283,7 @@ func TestCallbackInput(t *testing.T) {
 		}
 	}
 	t.Run("a huge form", func(t *testing.T) {
-		for path, size := range map[string]int{"/oauth2/idpresponse": 66_000, "/oauth2/idpresponse/local_Example01/Corp": 66_000, "/saml2/idpresponse": 600_000} {
+		for path, size := range map[string]int{"/oauth2/idpresponse": 66_000, "/oauth2/idpresponse/local_Example01/Corp": 66_000, "/saml2/idpresponse": 1_100_000} {
 			onPage(t, b.Post(path, url.Values{"state": {id}, "x": {strings.Repeat("x", size)}}), http.StatusRequestEntityTooLarge, "too large")
 		}
 	})
