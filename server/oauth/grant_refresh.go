@@ -33,10 +33,11 @@ func (s *Service) grantRefresh(ctx context.Context, c pool.Client, form url.Valu
 }
 
 // allowed: what an admin has taken from a client, its grants do not give any more. They are refused and not narrowed, because fewer scopes
-// could show more attributes (see token.Mint); a new authorization gets what the client may have now.
+// could show more attributes (see token.Mint); a new authorization gets what the client may have now. offline_access
+// is every client's.
 func allowed(c pool.Client, g token.Grant) error {
 	for _, scope := range g.Scopes {
-		if !slices.Contains(c.Scopes, scope) {
+		if scope != offlineAccess && !slices.Contains(c.Scopes, scope) {
 			return fault.New(fault.Invalid, "This client may no longer have what was granted. Authorize anew.",
 				fmt.Errorf("%w: client %s has lost the scope %.100q", token.ErrInvalidGrant, c.ID, scope))
 		}
