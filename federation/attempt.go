@@ -44,7 +44,7 @@ func sealAttempt(ring *secret.Ring, a Attempt) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	sealed := base64.RawURLEncoding.EncodeToString(ring.Seal(plain, "attempt\x00"+a.ID))
+	sealed := sealCookie(ring, "attempt\x00"+a.ID, plain)
 	if len(sealed) > MaxSealed {
 		return "", fault.New(fault.Invalid, "The request's parameters are too long: shorten state.", nil)
 	}
@@ -54,11 +54,7 @@ func sealAttempt(ring *secret.Ring, a Attempt) (string, error) {
 // openAttempt is the reverse. The id is part of what is authenticated, so a cookie cannot serve another state.
 func openAttempt(ring *secret.Ring, id, sealed string, now time.Time) (Attempt, error) {
 	var a Attempt
-	raw, err := base64.RawURLEncoding.DecodeString(sealed)
-	if err != nil {
-		return a, fault.New(fault.Expired, staleText, errors.Join(ErrAttemptForeign, err))
-	}
-	plain, err := ring.Open(raw, "attempt\x00"+id)
+	plain, err := openCookie(ring, "attempt\x00"+id, sealed)
 	if err != nil {
 		return a, fault.New(fault.Expired, staleText, errors.Join(ErrAttemptForeign, err))
 	}

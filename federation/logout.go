@@ -2,14 +2,12 @@ package federation
 
 import (
 	"context"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
 
 	"github.com/weir-id/weir/federation/audit"
 	"github.com/weir-id/weir/federation/fault"
-	"github.com/weir-id/weir/federation/pool"
 	"github.com/weir-id/weir/federation/token"
 )
 
@@ -51,14 +49,21 @@ type LogoutNotice struct {
 	Private          []byte   // for AnswerLogout
 }
 
-// named builds the provider of that name and returns it with its configuration.
-func (b *Broker) named(ctx context.Context, poolID, name string) (pool.IdentityProvider, Provider, error) {
+// logoutProvider builds the provider of that name, if it has a logout. Errors: ErrNoLogout.
+func (b *Broker) logoutProvider(ctx context.Context, poolID, name string) (LogoutProvider, error) {
 	idp, err := b.Directory.Provider(ctx, poolID, name)
 	if err != nil {
-		return idp, nil, err
+		return nil, err
 	}
 	p, err := b.Providers.Provider(ctx, idp)
-	return idp, p, err
+	if err != nil {
+		return nil, err
+	}
+	lp, ok := p.(LogoutProvider)
+	if !ok {
+		return nil, ErrNoLogout
+	}
+	return lp, nil
 }
 
 // StartedLogout is a sign-out that goes on at the provider.
@@ -71,13 +76,9 @@ type StartedLogout struct {
 // BeginLogout takes a sign-out, which has ended the session here, on to the provider that the session came from. target is
 // where the browser goes in the end. Errors: ErrNoLogout where there is nothing to do there.
 func (b *Broker) BeginLogout(ctx context.Context, session token.Grant, callback, target string) (StartedLogout, error) {
-	_, prov, err := b.named(ctx, session.PoolID, session.Provider)
+	lp, err := b.logoutProvider(ctx, session.PoolID, session.Provider)
 	if err != nil {
 		return StartedLogout{}, err
-	}
-	lp, ok := prov.(LogoutProvider)
-	if !ok {
-		return StartedLogout{}, ErrNoLogout
 	}
 	l := Logout{ID: NewID(), PoolID: session.PoolID, Provider: session.Provider, CallbackURL: callback, Upstream: session.Logout, Target: target}
 	ch, err := lp.BeginLogout(ctx, l)
@@ -89,7 +90,7 @@ func (b *Broker) BeginLogout(ctx context.Context, session token.Grant, callback,
 	if err != nil {
 		return StartedLogout{}, err
 	}
-	sealed := base64.RawURLEncoding.EncodeToString(b.Ring.Seal(plain, "logout\x00"+l.ID))
+	sealed := sealCookie(b.Ring, "logout\x00"+l.ID, plain)
 	if len(sealed) > MaxSealed {
 		return StartedLogout{}, fmt.Errorf("logout of %d characters: %w", len(sealed), ErrNoLogout)
 	}
@@ -101,24 +102,16 @@ func (b *Broker) BeginLogout(ctx context.Context, session token.Grant, callback,
 // the cookie was not ours.
 func (b *Broker) FinishLogout(ctx context.Context, id, sealed string, r Response) (Logout, error) {
 	var l Logout
-	raw, err := base64.RawURLEncoding.DecodeString(sealed)
-	if err != nil {
-		return l, fault.New(fault.Expired, staleText, err)
-	}
-	plain, err := b.Ring.Open(raw, "logout\x00"+id)
+	plain, err := openCookie(b.Ring, "logout\x00"+id, sealed)
 	if err != nil {
 		return l, fault.New(fault.Expired, staleText, err)
 	}
 	if err := json.Unmarshal(plain, &l); err != nil {
 		return Logout{}, fault.New(fault.Expired, staleText, err)
 	}
-	_, prov, err := b.named(ctx, l.PoolID, l.Provider)
+	lp, err := b.logoutProvider(ctx, l.PoolID, l.Provider)
 	if err != nil {
 		return l, err
-	}
-	lp, ok := prov.(LogoutProvider)
-	if !ok {
-		return l, ErrNoLogout
 	}
 	return l, lp.FinishLogout(ctx, l, r)
 }

@@ -1,7 +1,6 @@
 package federation
 
 import (
-	"encoding/base64"
 	"fmt"
 	"time"
 
@@ -16,15 +15,11 @@ const SessionLife = time.Hour
 // even where the cookie was copied.
 
 func sealSession(ring *secret.Ring, poolID, grantID string) string {
-	return base64.RawURLEncoding.EncodeToString(ring.Seal([]byte(grantID), "session\x00"+poolID))
+	return sealCookie(ring, "session\x00"+poolID, []byte(grantID))
 }
 
 func openSession(ring *secret.Ring, poolID, sealed string) (grantID string, err error) {
-	raw, err := base64.RawURLEncoding.DecodeString(sealed)
-	if err != nil {
-		return "", fmt.Errorf("session cookie: %w", err)
-	}
-	plain, err := ring.Open(raw, "session\x00"+poolID)
+	plain, err := openCookie(ring, "session\x00"+poolID, sealed)
 	if err != nil {
 		return "", fmt.Errorf("session cookie: %w", err)
 	}
