@@ -40,7 +40,10 @@ func (n *node) maintainSAML(ctx context.Context, p pool.Pool, failed func(string
 			continue
 		}
 		used = true
-		_ = sp.Maintain(ctx) // what came of a fetch is told by metadataReport; between two fetches there is nothing new to tell
+		// Each failed fetch is in the audit stream; an expired file, which nobody fetches, would be told by nothing else.
+		if err := sp.Maintain(ctx); err != nil && n.daily("metadata "+p.ID+"/"+idp.Name) {
+			failed("metadata of "+idp.Name+" in "+p.ID, err)
+		}
 		if end, err := sp.CertificateEnd(ctx); err == nil {
 			n.metrics.ProviderCertificate(p.ID, idp.Name, end)
 			if end.Sub(n.now()) < certificateWarning && n.daily("certificate "+p.ID+"/"+idp.Name) {
