@@ -106,7 +106,7 @@ type Identity struct {
 	Claims       mapping.Claims // typed, multi-valued
 	AuthTime     time.Time      // when the person authenticated upstream; zero if not said
 	SessionIndex string         // SAML SessionIndex or OpenID sid
-	Principal    string         // whom the provider's logout messages will name (a SAML NameID)
+	Principal    string         // whom the provider's logout messages and notices will name (a SAML NameID, a subject)
 	Logout       []byte         // what the provider's own logout needs later; at most 1 KB
 	Tokens       UpstreamTokens
 }
@@ -116,5 +116,6 @@ type UpstreamTokens struct {
 	Access  secret.Text
 	Refresh secret.Text
 	ID      secret.Text
+	Scope   string // granted, separated by spaces; "" where the provider did not say
 	Expires time.Time
 }

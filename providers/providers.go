@@ -3,7 +3,7 @@
 // It owns which ProviderType is spoken by which package, and how long a provider lives in memory. What
 // a provider does is in its own package (providers/oidc, saml, …); its configuration is in federation/pool.
 //
-// To add a kind: write its package, add one line to kinds.
+// To add a kind: write its package, add one line to kinds. Those of package social are added there.
 package providers
 
 import (
@@ -22,6 +22,7 @@ import (
 	"github.com/weir-id/weir/federation/pool"
 	"github.com/weir-id/weir/providers/detail"
 	"github.com/weir-id/weir/providers/oidc"
+	"github.com/weir-id/weir/providers/social"
 )
 
 // Options are what every provider gets. All fields but AllowPrivate and More are required.
@@ -43,13 +44,32 @@ type Kind struct {
 
 // kinds is the table.
 func kinds(o Options) map[string]Kind {
-	table := map[string]Kind{
-		"OIDC": {Make(func(cfg pool.IdentityProvider) (*oidc.Provider, error) {
-			return oidc.New(cfg, oidc.Options{HTTP: o.HTTP, AllowPrivate: o.AllowPrivate, Now: o.Now})
-		}), oidc.Validate},
+	table := map[string]Kind{"OIDC": o.kind(social.OIDC)}
+	for name, v := range social.Kinds() {
+		table[name] = o.kind(func(pool.Details) (oidc.Variant, []detail.Fault) { return v, nil })
 	}
 	maps.Copy(table, o.More)
 	return table
+}
+
+// kind is a kind of the code flow of package oidc, whose variant may depend on the details.
+func (o Options) kind(variant func(pool.Details) (oidc.Variant, []detail.Fault)) Kind {
+	return Kind{
+		New: Make(func(cfg pool.IdentityProvider) (*oidc.Provider, error) {
+			v, faults := variant(cfg.Details)
+			if len(faults) > 0 {
+				return nil, faults[0]
+			}
+			return v.New(cfg, oidc.Options{HTTP: o.HTTP, AllowPrivate: o.AllowPrivate, Now: o.Now})
+		}),
+		Validate: func(d pool.Details, allowPrivate bool) []detail.Fault {
+			v, faults := variant(d)
+			if len(faults) > 0 {
+				return faults
+			}
+			return v.Validate(d, allowPrivate)
+		},
+	}
 }
 
 // Make turns a kind's constructor into Kind.New: a nil *P under an error is not a nil Provider.

@@ -104,7 +104,7 @@ func TestValidate(t *testing.T) {
 	}
 	cfg := config()
 	cfg.Type = "oidc"
-	if f := validate(cfg, false); len(f) != 1 || f[0].Error() != "ProviderType: must be one of: OIDC" {
+	if f := validate(cfg, false); len(f) != 1 || !strings.HasPrefix(f[0].Error(), "ProviderType: must be one of: ") || !strings.Contains(f[0].Error(), "OIDC") {
 		t.Errorf("unknown type: %v", f)
 	}
 	cfg = config()

@@ -9,7 +9,7 @@ import (
 
 	"github.com/weir-id/weir/federation"
 	"github.com/weir-id/weir/federation/fault"
-	"github.com/weir-id/weir/federation/samlsp"
+	"github.com/weir-id/weir/federation/replay"
 	"github.com/weir-id/weir/saml/binding"
 	"github.com/weir-id/weir/saml/metadata"
 	"github.com/weir-id/weir/saml/xmlsig"
@@ -94,7 +94,7 @@ func (p *Provider) ReadLogout(ctx context.Context, callback string, r federation
 		return federation.LogoutNotice{}, err
 	}
 	// A provider may be of several pools, and each of them has to act on the request.
-	if err := p.o.Replays.Once(ctx, request.Issuer+"\x00"+p.cfg.PoolID+"/"+p.cfg.Name, request.ID, receipt.Expires); errors.Is(err, samlsp.ErrReplayed) {
+	if err := p.o.Replays.Once(ctx, request.Issuer+"\x00"+p.cfg.PoolID+"/"+p.cfg.Name, request.ID, receipt.Expires); errors.Is(err, replay.ErrReplayed) {
 		return federation.LogoutNotice{}, fault.New(fault.Invalid, publicRefused, err)
 	} else if err != nil {
 		return federation.LogoutNotice{}, fmt.Errorf("saml replay cache: %w", err)

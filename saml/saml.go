@@ -21,6 +21,7 @@ import (
 	"github.com/weir-id/weir/federation/audit"
 	"github.com/weir-id/weir/federation/fault"
 	"github.com/weir-id/weir/federation/pool"
+	"github.com/weir-id/weir/federation/replay"
 	"github.com/weir-id/weir/federation/samlsp"
 	"github.com/weir-id/weir/saml/binding"
 	"github.com/weir-id/weir/saml/metadata"
@@ -41,7 +42,7 @@ type Options struct {
 	AllowPrivate bool         // outgoing.Options.AllowPrivate
 	Now          func() time.Time
 	Keys         *samlsp.Keys
-	Replays      *samlsp.Replays
+	Replays      *replay.Messages
 	// Copies keep the last good metadata of providers with a MetadataURL.
 	Copies *samlsp.Copies
 	// Audit hears of metadata that changed, or could not be renewed.
@@ -279,7 +280,7 @@ func (p *Provider) validate(ctx context.Context, r federation.Response, acs stri
 	if err != nil {
 		return nil, refused(err)
 	}
-	if err := p.o.Replays.Once(ctx, as.Issuer, as.ID, as.ReplayUntil); errors.Is(err, samlsp.ErrReplayed) {
+	if err := p.o.Replays.Once(ctx, as.Issuer, as.ID, as.ReplayUntil); errors.Is(err, replay.ErrReplayed) {
 		return nil, fault.New(fault.Upstream, publicRefused, fmt.Errorf("assertion %s of %s: %w", as.ID, as.Issuer, err))
 	} else if err != nil {
 		return nil, fmt.Errorf("saml replay cache: %w", err)

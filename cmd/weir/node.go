@@ -20,6 +20,7 @@ import (
 	"github.com/weir-id/weir/federation/fault"
 	"github.com/weir-id/weir/federation/outgoing"
 	"github.com/weir-id/weir/federation/pool"
+	"github.com/weir-id/weir/federation/replay"
 	"github.com/weir-id/weir/federation/samlsp"
 	"github.com/weir-id/weir/federation/secret"
 	"github.com/weir-id/weir/federation/store"
@@ -149,7 +150,7 @@ func (n *node) wire() {
 		"SAML": {New: providers.Make(func(cfg pool.IdentityProvider) (*saml.Provider, error) {
 			return saml.New(cfg, saml.Options{
 				HTTP: client, AllowPrivate: n.cfg.Outgoing.AllowPrivate, Now: n.now, Audit: n.audit,
-				Keys: n.samlKeys, Replays: &samlsp.Replays{Engine: n.engine}, Copies: &samlsp.Copies{Engine: n.engine},
+				Keys: n.samlKeys, Replays: &replay.Messages{Engine: n.engine}, Copies: &samlsp.Copies{Engine: n.engine},
 			})
 		}), Validate: saml.Validate},
 	}})

@@ -34,14 +34,31 @@ func (f Fault) Error() string { return f.Key + ": " + f.Problem }
 type Reader struct {
 	details      pool.Details
 	allowPrivate bool
+	defaults     map[string]string
 	read         map[string]bool
 	faults       []Fault
 }
 
 // NewReader returns a reader of d. allowPrivate is that of outgoing.Options: it admits plain http and private addresses in URLs.
 func NewReader(d pool.Details, allowPrivate bool) *Reader {
-	return &Reader{details: d, allowPrivate: allowPrivate, read: map[string]bool{}}
+	return &Reader{details: d, allowPrivate: allowPrivate, defaults: map[string]string{}, read: map[string]bool{}}
 }
+
+// Default lays a value under a key, which counts where the details have none. The last default of a key is the one in force. It does not
+// make the key known.
+func (r *Reader) Default(key, value string) { r.defaults[key] = value }
+
+// value is what the details say, or the default.
+func (r *Reader) value(key string) string {
+	r.read[key] = true
+	if v := r.details.Get(key); v != "" {
+		return v
+	}
+	return r.defaults[key]
+}
+
+// Has reports whether a key has a value.
+func (r *Reader) Has(key string) bool { return r.value(key) != "" }
 
 // Fail notes a fault. The first one of a key is the one to report.
 func (r *Reader) Fail(key, problem string) {
@@ -64,8 +81,7 @@ func (r *Reader) Faults() []Fault {
 
 // String returns a value, "" if it is absent. Surrounding space is a fault: it comes from pasting and is never meant.
 func (r *Reader) String(key string) string {
-	r.read[key] = true
-	v := r.details.Get(key)
+	v := r.value(key)
 	switch {
 	case len(v) > maxValue:
 		r.Fail(key, fmt.Sprintf("longer than %d bytes", maxValue))
@@ -78,8 +94,7 @@ func (r *Reader) String(key string) string {
 
 // Text is String for a value of several lines, such as PEM: white space around it is dropped.
 func (r *Reader) Text(key string) string {
-	r.read[key] = true
-	v := r.details.Get(key)
+	v := r.value(key)
 	if len(v) > maxValue {
 		r.Fail(key, fmt.Sprintf("longer than %d bytes", maxValue))
 		return ""
@@ -90,10 +105,17 @@ func (r *Reader) Text(key string) string {
 // Required is String for a value that may not be empty.
 func (r *Reader) Required(key string) string {
 	v := r.String(key)
-	if v == "" {
-		r.Fail(key, "required")
-	}
+	r.Require(key)
 	return v
+}
+
+// Require notes each of the keys that has no value.
+func (r *Reader) Require(keys ...string) {
+	for _, key := range keys {
+		if r.value(key) == "" {
+			r.Fail(key, "required")
+		}
+	}
 }
 
 // OneOf returns a value out of values, the first of them if it is absent.

@@ -28,7 +28,8 @@ import (
 //	attributes_request_method      GET (default) or POST, for userinfo
 //	authorize_url, token_url, attributes_url, jwks_uri
 //	                               each replaces what discovery says; with all of them there is no discovery
-//	attributes_url_add_attributes  accepted and without effect, as the API model's Describe returns it
+//	attributes_url_add_attributes, token_request_method
+//	                               accepted and without effect unless a variant reads them, as the API model's Describe returns them
 //
 // Weir's own:
 //
@@ -52,6 +53,7 @@ const (
 	keyUserInfoURL       = "attributes_url"
 	keyJWKSURL           = "jwks_uri"
 	keyAddAttributes     = "attributes_url_add_attributes"
+	keyTokenMethod       = "token_request_method"
 	keyAuthMethod        = "token_endpoint_auth_method"
 	keyPrivateKey        = "private_key"
 	keyPrivateKeyID      = "private_key_id"
@@ -78,6 +80,7 @@ const minRSABits = 2048 // RFC 7518 section 3.3
 
 // settings are the details, parsed.
 type settings struct {
+	rules        Rules
 	clientID     string
 	clientSecret secret.Text
 	issuer       string
@@ -96,23 +99,29 @@ type settings struct {
 
 // complete reports whether nothing is left to discover.
 func (s *settings) complete() bool {
-	return s.authURL != "" && s.tokenURL != "" && s.jwksURL != "" && (s.userInfoURL != "" || s.userInfo == "never")
+	return s.rules.plain() || s.authURL != "" && s.tokenURL != "" && s.jwksURL != "" && (s.userInfoURL != "" || s.userInfo == "never")
 }
 
-// Validate returns what is wrong with the details of an OIDC provider; nil if nothing is. allowPrivate is
-// that of Options.
-func Validate(d pool.Details, allowPrivate bool) []detail.Fault {
-	_, faults := parse(d, allowPrivate)
+// Validate returns what is wrong with the details of a provider; nil if nothing is. allowPrivate is that of Options.
+func (v Variant) Validate(d pool.Details, allowPrivate bool) []detail.Fault {
+	_, faults := v.parse(d, allowPrivate)
 	return faults
 }
 
-func parse(d pool.Details, allowPrivate bool) (settings, []detail.Fault) {
+// Validate is that of the plain Variant.
+func Validate(d pool.Details, allowPrivate bool) []detail.Fault {
+	return Variant{}.Validate(d, allowPrivate)
+}
+
+func (v Variant) parse(d pool.Details, allowPrivate bool) (settings, []detail.Fault) {
 	r := detail.NewReader(d, allowPrivate)
+	rules := v.read(r)
 	s := settings{
+		rules:          rules,
 		clientID:       r.Required(keyClientID),
 		clientSecret:   secret.New(r.String(keyClientSecret)),
-		issuer:         r.Required(keyIssuer),
-		scopes:         scopes(r.String(keyScopes)),
+		issuer:         r.String(keyIssuer),
+		scopes:         strings.Fields(r.String(keyScopes)),
 		authURL:        r.URL(keyAuthURL),
 		tokenURL:       r.URL(keyTokenURL),
 		userInfoURL:    r.URL(keyUserInfoURL),
@@ -123,17 +132,24 @@ func parse(d pool.Details, allowPrivate bool) (settings, []detail.Fault) {
 		userInfoMethod: r.OneOf(keyUserInfoMethod, "GET", "POST"),
 	}
 	_ = r.OneOf(keyAddAttributes, "false", "true")
+	_ = r.OneOf(keyTokenMethod, "POST", "GET")
 	_ = r.OneOf(keyCallback, "shared", "own") // the directory's to read
 	s.assertionToIssuer = r.OneOf(keyAssertionAudience, "issuer", "token_endpoint") == "issuer"
 	if r.URL(keyIssuer) != "" && strings.Contains(s.issuer, "?") {
 		r.Fail(keyIssuer, "must not contain a query") // OpenID Connect Core section 2
 	}
-	if d.Get(keyAuthMethod) != "" {
+	if r.Has(keyAuthMethod) {
 		s.method = r.OneOf(keyAuthMethod, methodBasic, methodPost, methodJWT, methodNone)
-	} else {
-		_ = r.String(keyAuthMethod)
 	}
-	s.readCredentials(r)
+	if rules.plain() {
+		r.Require(keyAuthURL, keyTokenURL)
+	} else {
+		r.Require(keyIssuer)
+		s.scopes = withOpenID(s.scopes)
+	}
+	if rules.Secret == nil {
+		s.readCredentials(r)
+	}
 	return s, r.Faults()
 }
 
@@ -164,8 +180,7 @@ func (s *settings) readCredentials(r *detail.Reader) {
 	}
 }
 
-func scopes(v string) []string {
-	s := strings.Fields(v)
+func withOpenID(s []string) []string {
 	if !slices.Contains(s, "openid") {
 		s = append([]string{"openid"}, s...)
 	}

@@ -33,6 +33,8 @@ var (
 	ErrAtHash    = errors.New("oidc: access token hash")               // at_hash
 	ErrUserInfo  = errors.New("oidc: userinfo")                        // not to be had, or malformed
 
+	ErrRestricted = errors.New("oidc: account not admitted") // Rules.Check
+
 	ErrUserInfoSubject = errors.New("oidc: userinfo is about somebody else") // OpenID Connect Core section 5.3.2
 )
 

@@ -16,6 +16,7 @@ import (
 
 	"github.com/weir-id/weir/federation"
 	"github.com/weir-id/weir/federation/fault"
+	"github.com/weir-id/weir/federation/secret"
 )
 
 const (
@@ -27,12 +28,16 @@ const (
 // exchange redeems the code (RFC 6749 section 4.1.3) with the attempt's PKCE verifier.
 func (p *Provider) exchange(ctx context.Context, md *metadata, a federation.Attempt, code string) (*oauth2.Token, error) {
 	client := p.oauth(md, a)
+	key, err := p.secret()
+	if err != nil {
+		return nil, err
+	}
 	opts := []oauth2.AuthCodeOption{oauth2.VerifierOption(a.Verifier)}
 	switch md.method {
 	case methodBasic:
-		client.Endpoint.AuthStyle, client.ClientSecret = oauth2.AuthStyleInHeader, p.s.clientSecret.Reveal()
+		client.Endpoint.AuthStyle, client.ClientSecret = oauth2.AuthStyleInHeader, key.Reveal()
 	case methodPost:
-		client.Endpoint.AuthStyle, client.ClientSecret = oauth2.AuthStyleInParams, p.s.clientSecret.Reveal()
+		client.Endpoint.AuthStyle, client.ClientSecret = oauth2.AuthStyleInParams, key.Reveal()
 	case methodJWT:
 		assertion, err := p.assertion(md)
 		if err != nil {
@@ -45,7 +50,7 @@ func (p *Provider) exchange(ctx context.Context, md *metadata, a federation.Atte
 	}
 	token, err := client.Exchange(context.WithValue(ctx, oauth2.HTTPClient, p.http), code, opts...)
 	if err != nil {
-		return nil, p.tokenFault(err, code, a.Verifier)
+		return nil, p.tokenFault(err, key, code, a.Verifier)
 	}
 	if !strings.EqualFold(token.Type(), "Bearer") { // OpenID Connect Core section 3.1.3.3
 		return nil, badAnswer(ErrToken, fmt.Errorf("token_type %s", quote(token.TokenType)))
@@ -78,23 +83,27 @@ func (p *Provider) assertion(md *metadata) (string, error) {
 
 // tokenFault is the fault of a failed exchange. The error of package oauth2 holds the provider's answer, which may
 // repeat what was sent to it: it is not wrapped, and the parts quoted of it are rid of what is secret.
-func (p *Provider) tokenFault(err error, code, verifier string) *fault.Error {
+func (p *Provider) tokenFault(err error, key secret.Text, code, verifier string) *fault.Error {
+	secrets := p.sent(key, code, verifier)
 	var transport *url.Error
 	if errors.As(err, &transport) {
 		return asFault(ErrToken, err)
 	}
 	var refused *oauth2.RetrieveError
 	if !errors.As(err, &refused) {
-		return badAnswer(ErrToken, errors.New(quote(err.Error(), p.sent(code, verifier)...)))
+		return badAnswer(ErrToken, errors.New(quote(err.Error(), secrets...)))
 	}
-	say := func(s string) string { return quote(s, p.sent(code, verifier)...) }
-	status := refused.Response.StatusCode
-	cause := fmt.Errorf("%w: status %d: %s: %s", ErrToken, status, say(refused.ErrorCode), say(refused.ErrorDescription))
+	say := func(s string) string { return quote(s, secrets...) }
+	status, kind, description := refused.Response.StatusCode, refused.ErrorCode, refused.ErrorDescription
+	if kind == "" && p.s.rules.Code != nil {
+		kind, description = p.s.rules.Code(status, refused.Body)
+	}
+	cause := fmt.Errorf("%w: status %d: %s: %s", ErrToken, status, say(kind), say(description))
 	switch {
-	case refused.ErrorCode == "invalid_grant":
+	case kind == "invalid_grant":
 		return fault.New(fault.Expired, "This sign-in is no longer valid. Please start again.", cause)
-	case refused.ErrorCode == "invalid_client", refused.ErrorCode == "unauthorized_client", refused.ErrorCode == "unsupported_grant_type",
-		refused.ErrorCode == "" && status == http.StatusUnauthorized:
+	case kind == "invalid_client", kind == "unauthorized_client", kind == "unsupported_grant_type",
+		kind == "" && status == http.StatusUnauthorized:
 		return fault.New(fault.Config, publicMisconfig, cause)
 	default:
 		return fault.New(fault.Upstream, "The identity provider could not complete the sign-in.", cause)
@@ -102,10 +111,9 @@ func (p *Provider) tokenFault(err error, code, verifier string) *fault.Error {
 }
 
 // sent are the secrets of an exchange in the forms in which they go out: see quote for those of a form.
-func (p *Provider) sent(code, verifier string) []string {
-	key := p.s.clientSecret.Reveal()
-	basic := base64.StdEncoding.EncodeToString([]byte(url.QueryEscape(p.s.clientID) + ":" + url.QueryEscape(key)))
-	return []string{basic, key, code, verifier}
+func (p *Provider) sent(key secret.Text, code, verifier string) []string {
+	basic := base64.StdEncoding.EncodeToString([]byte(url.QueryEscape(p.s.clientID) + ":" + url.QueryEscape(key.Reveal())))
+	return []string{basic, key.Reveal(), code, verifier}
 }
 
 // expiry returns when an access token with this lifetime in seconds ends; zero if the provider did not say.

@@ -3,8 +3,13 @@ package oidc
 import (
 	"context"
 	"crypto/subtle"
+	"encoding/json"
 	"fmt"
+	"maps"
 	"net/url"
+	"slices"
+
+	"golang.org/x/oauth2"
 
 	"github.com/weir-id/weir/federation"
 	"github.com/weir-id/weir/federation/fault"
@@ -33,37 +38,112 @@ func (p *Provider) Finish(ctx context.Context, a federation.Attempt, r federatio
 	if err != nil {
 		return federation.Identity{}, err
 	}
-	token, err := p.exchange(ctx, md, a, code)
+	redeemed, err := p.exchange(ctx, md, a, code)
 	if err != nil {
 		return federation.Identity{}, err
 	}
-	id, err := p.verifyIDToken(ctx, md, a, token)
+	t := p.tokens(redeemed)
+	id, err := p.person(ctx, md, a, t)
 	if err != nil {
 		return federation.Identity{}, err
 	}
-	claims := id.claims
-	if md.userInfoURL != "" {
-		info, err := p.fetchUserInfo(ctx, md, token.AccessToken, id.subject)
+	if answer.iss != "" && p.s.rules.Issuer != nil && answer.iss != id.claims["iss"] {
+		return federation.Identity{}, fault.New(fault.Invalid, publicForeign,
+			fmt.Errorf("%w: response is of %s, the ID token is not", ErrIssuer, quote(answer.iss)))
+	}
+	return p.identity(id, t, r)
+}
+
+// tokens are what the token endpoint gave.
+func (p *Provider) tokens(token *oauth2.Token) federation.UpstreamTokens {
+	raw, _ := token.Extra("id_token").(string)
+	granted, _ := token.Extra("scope").(string)
+	return federation.UpstreamTokens{
+		Access:  secret.New(token.AccessToken),
+		Refresh: secret.New(token.RefreshToken),
+		ID:      secret.New(raw),
+		Scope:   granted,
+		Expires: p.expiry(token.ExpiresIn),
+	}
+}
+
+// person returns who signed in, with all claims that the provider has to give.
+func (p *Provider) person(ctx context.Context, md *metadata, a federation.Attempt, t federation.UpstreamTokens) (idToken, error) {
+	rules, api := &p.s.rules, &API{p: p, md: md}
+	if rules.plain() {
+		claims, err := rules.Profile(ctx, api, t)
 		if err != nil {
-			return federation.Identity{}, err
+			return idToken{}, asUnverified(err)
 		}
-		claims = merge(claims, info)
+		id := idToken{claims: claims, subject: textOf(claims[rules.Subject])}
+		if !goodSubject(id.subject) {
+			return idToken{}, unverified(fmt.Errorf("%w: %s of %d bytes", ErrSubject, rules.Subject, len(id.subject)))
+		}
+		return id, nil
+	}
+	id, err := p.verifyIDToken(ctx, md, a, t)
+	if err != nil {
+		return idToken{}, err
+	}
+	if md.userInfoURL != "" {
+		info, err := p.fetchUserInfo(ctx, md, t.Access.Reveal(), id.subject)
+		if err != nil {
+			return idToken{}, err
+		}
+		id.claims = merge(id.claims, info)
+	}
+	if rules.More != nil {
+		more, err := rules.More(ctx, api, t, maps.Clone(id.claims))
+		if err != nil {
+			return idToken{}, asUnverified(err)
+		}
+		for name, value := range more { // none replaces what the ID token or userinfo says
+			if id.claims[name] == nil && !slices.Contains(protected, name) {
+				id.claims[name] = value
+			}
+		}
+	}
+	return id, nil
+}
+
+// identity is the person as the rules give it form, if they let it in.
+func (p *Provider) identity(id idToken, t federation.UpstreamTokens, r federation.Response) (federation.Identity, error) {
+	rules, issuer := &p.s.rules, p.s.issuer
+	if rules.Issuer != nil {
+		issuer = textOf(id.claims["iss"]) // proven
+	}
+	if rules.Claims != nil {
+		rules.Claims(id.claims, r)
+	}
+	if rules.Check != nil {
+		if err := rules.Check(maps.Clone(id.claims)); err != nil {
+			return federation.Identity{}, fault.New(fault.Denied, "This account may not be used to sign in here.", fmt.Errorf("%w: %w", ErrRestricted, brief{err}))
+		}
 	}
 	return federation.Identity{
 		Provider:     p.cfg.Name,
 		ProviderType: p.cfg.Type,
-		Issuer:       p.s.issuer,
+		Issuer:       issuer,
 		Subject:      id.subject,
-		Claims:       withoutOrphans(claims),
+		Claims:       withoutOrphans(id.claims),
 		AuthTime:     id.authTime,
 		SessionIndex: id.session,
-		Tokens: federation.UpstreamTokens{
-			Access:  secret.New(token.AccessToken),
-			Refresh: secret.New(token.RefreshToken),
-			ID:      secret.New(id.raw),
-			Expires: p.expiry(token.ExpiresIn),
-		},
+		Principal:    id.subject,
+		Tokens:       t,
 	}, nil
+}
+
+// textOf is an identifier: a string, or a whole number as it was written.
+func textOf(v any) string {
+	switch v := v.(type) {
+	case string:
+		return v
+	case json.Number:
+		if _, err := v.Int64(); err == nil {
+			return v.String()
+		}
+	}
+	return ""
 }
 
 // answer is an authorization response (RFC 6749 section 4.1.2, RFC 9207).
@@ -93,7 +173,8 @@ func readAnswer(v url.Values, a federation.Attempt) (answer, error) {
 // is this provider's (RFC 9207 section 2.4). An error without iss is reported as what it is: it gives nothing away.
 func (p *Provider) accept(md *metadata, r answer) (string, error) {
 	missing := r.iss == "" && md.responseIss && r.err == ""
-	if missing || r.iss != "" && r.iss != p.s.issuer {
+	other := r.iss != "" && r.iss != p.s.issuer && p.s.rules.Issuer == nil // where it depends on the token, see Finish
+	if missing || other {
 		return "", fault.New(fault.Invalid, publicForeign,
 			fmt.Errorf("%w: response is of %s, the provider is %q", ErrIssuer, quote(r.iss), p.s.issuer))
 	}

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -16,7 +17,6 @@ import (
 
 	gooidc "github.com/coreos/go-oidc/v3/oidc"
 	"github.com/go-jose/go-jose/v4"
-	"golang.org/x/oauth2"
 
 	"github.com/weir-id/weir/federation"
 	"github.com/weir-id/weir/federation/fault"
@@ -62,8 +62,8 @@ func (s *signed) VerifySignature(ctx context.Context, raw string) ([]byte, error
 // verifyIDToken does OpenID Connect Core section 3.1.3.7 in full. Two checkers stand behind each other: go-oidc
 // for form, algorithm, signature, issuer, audience and expiry, and the checks below, which
 // are stricter, know the attempt and give each failure its name. A token passes both.
-func (p *Provider) verifyIDToken(ctx context.Context, md *metadata, a federation.Attempt, token *oauth2.Token) (idToken, error) {
-	raw, _ := token.Extra("id_token").(string)
+func (p *Provider) verifyIDToken(ctx context.Context, md *metadata, a federation.Attempt, t federation.UpstreamTokens) (idToken, error) {
+	raw := t.ID.Reveal()
 	if raw == "" || len(raw) > maxIDToken {
 		return idToken{}, unverified(fmt.Errorf("%w: %d bytes", ErrIDToken, len(raw)))
 	}
@@ -87,7 +87,7 @@ func (p *Provider) verifyIDToken(ctx context.Context, md *metadata, a federation
 		return idToken{}, unverified(fmt.Errorf("%w: %w", ErrIDToken, brief{err}))
 	}
 	if claims["at_hash"] != nil {
-		if err := checked.VerifyAccessToken(token.AccessToken); err != nil {
+		if err := checked.VerifyAccessToken(t.Access.Reveal()); err != nil {
 			return idToken{}, unverified(fmt.Errorf("%w: %w", ErrAtHash, err))
 		}
 	}
@@ -105,8 +105,12 @@ func asUnverified(err error) *fault.Error {
 
 // check verifies the claims and reads what the identity is made of.
 func (p *Provider) check(a federation.Attempt, id *idToken) error {
-	if iss, _ := id.claims["iss"].(string); iss != p.s.issuer {
-		return unverified(fmt.Errorf("%w: ID token is of %s, the provider is %q", ErrIssuer, quote(iss), p.s.issuer))
+	want := p.s.issuer
+	if p.s.rules.Issuer != nil {
+		want = p.s.rules.Issuer(maps.Clone(id.claims))
+	}
+	if iss, _ := id.claims["iss"].(string); want == "" || iss != want {
+		return unverified(fmt.Errorf("%w: ID token is of %s, the provider is %q", ErrIssuer, quote(iss), want))
 	}
 	if err := p.checkAudience(id.claims); err != nil {
 		return unverified(err)
@@ -115,7 +119,8 @@ func (p *Provider) check(a federation.Attempt, id *idToken) error {
 		return unverified(err)
 	}
 	nonce, _ := id.claims["nonce"].(string)
-	if subtle.ConstantTimeCompare([]byte(nonce), []byte(a.Nonce)) != 1 {
+	without := id.claims["nonce"] == nil && p.s.rules.NonceOptional != nil && p.s.rules.NonceOptional(maps.Clone(id.claims))
+	if !without && subtle.ConstantTimeCompare([]byte(nonce), []byte(a.Nonce)) != 1 {
 		return fault.New(fault.Invalid, publicForeign, fmt.Errorf("%w: not that of the attempt", ErrNonce))
 	}
 	if err := p.checkAuthTime(a, id); err != nil {

@@ -16,17 +16,19 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"time"
 
-	gooidc "github.com/coreos/go-oidc/v3/oidc"
 	"golang.org/x/oauth2"
 
 	"github.com/weir-id/weir/federation"
 	"github.com/weir-id/weir/federation/fault"
 	"github.com/weir-id/weir/federation/pool"
+	"github.com/weir-id/weir/federation/secret"
 )
 
 // Bounds of one login, by the wall clock. They cover every fetch in it, so a provider that is slow
@@ -63,9 +65,12 @@ type Provider struct {
 
 var _ federation.Provider = (*Provider)(nil)
 
+// New returns the plain provider of cfg: see Variant.New.
+func New(cfg pool.IdentityProvider, o Options) (*Provider, error) { return Variant{}.New(cfg, o) }
+
 // New returns the provider of cfg. It does no I/O. Its error lists every fault of cfg.Details.
-func New(cfg pool.IdentityProvider, o Options) (*Provider, error) {
-	s, faults := parse(cfg.Details, o.AllowPrivate)
+func (v Variant) New(cfg pool.IdentityProvider, o Options) (*Provider, error) {
+	s, faults := v.parse(cfg.Details, o.AllowPrivate)
 	if len(faults) > 0 {
 		errs := make([]error, 0, len(faults))
 		for _, f := range faults {
@@ -110,11 +115,21 @@ func (p *Provider) Begin(ctx context.Context, a federation.Attempt) (federation.
 	if err != nil {
 		return federation.Challenge{}, err
 	}
-	opts := []oauth2.AuthCodeOption{gooidc.Nonce(a.Nonce), oauth2.S256ChallengeOption(a.Verifier)}
+	if err := p.possible(a); err != nil {
+		return federation.Challenge{}, err
+	}
+	u, err := url.Parse(p.oauth(md, a).AuthCodeURL(a.ID, oauth2.S256ChallengeOption(a.Verifier)))
+	if err != nil {
+		return federation.Challenge{}, misconfigured("authorization_endpoint: %s", quote(err.Error()))
+	}
+	v := u.Query()
 	hint := func(name, value string) {
 		if value != "" {
-			opts = append(opts, oauth2.SetAuthURLParam(name, value))
+			v.Set(name, value)
 		}
+	}
+	if !p.s.rules.plain() {
+		v.Set("nonce", a.Nonce)
 	}
 	hint("login_hint", a.Request.LoginHint)
 	hint("prompt", strings.Join(a.Request.Prompt, " "))
@@ -123,7 +138,35 @@ func (p *Provider) Begin(ctx context.Context, a federation.Attempt) (federation.
 	if a.Request.MaxAge != nil {
 		hint("max_age", strconv.Itoa(*a.Request.MaxAge))
 	}
-	return federation.Challenge{URL: p.oauth(md, a).AuthCodeURL(a.ID, opts...)}, nil
+	if p.s.rules.Authorize != nil {
+		p.s.rules.Authorize(v, a)
+	}
+	u.RawQuery = v.Encode()
+	return federation.Challenge{URL: u.String()}, nil
+}
+
+// possible refuses what a provider without ID tokens cannot show: that nobody was asked, or when the person authenticated.
+func (p *Provider) possible(a federation.Attempt) error {
+	switch {
+	case !p.s.rules.plain():
+	case slices.Contains(a.Request.Prompt, "none"):
+		return fault.New(fault.LoginRequired, "The identity provider needs you to sign in.", fmt.Errorf("%w: prompt=none without ID tokens", ErrAuthTime))
+	case a.Request.MaxAge != nil:
+		return unverified(fmt.Errorf("%w: absent, with max_age", ErrAuthTime))
+	}
+	return nil
+}
+
+// secret returns the client secret of one request.
+func (p *Provider) secret() (secret.Text, error) {
+	if p.s.rules.Secret == nil {
+		return p.s.clientSecret, nil
+	}
+	made, err := p.s.rules.Secret(p.now())
+	if err != nil {
+		return secret.Text{}, fault.New(fault.Config, publicMisconfig, fmt.Errorf("%w: make client secret: %w", ErrToken, err))
+	}
+	return made, nil
 }
 
 // oauth returns the OAuth client for an attempt. The secret is set where it is used: see exchange.

@@ -26,6 +26,7 @@ import (
 	"github.com/weir-id/weir/federation/audit"
 	"github.com/weir-id/weir/federation/outgoing"
 	"github.com/weir-id/weir/federation/pool"
+	"github.com/weir-id/weir/federation/replay"
 	"github.com/weir-id/weir/federation/samlsp"
 	"github.com/weir-id/weir/federation/secret"
 	"github.com/weir-id/weir/federation/store"
@@ -152,7 +153,7 @@ func (w *Weir) wire(o Options) {
 	client := outgoing.New(outgoing.Options{AllowPrivate: true, Timeout: o.UpstreamTimeout})
 	w.SAMLKeys = &samlsp.Keys{Engine: w.Engine, Ring: w.Ring, Now: now}
 	samlOptions := saml.Options{HTTP: client, AllowPrivate: true, Now: now, Keys: w.SAMLKeys,
-		Replays: &samlsp.Replays{Engine: w.Engine}, Copies: &samlsp.Copies{Engine: w.Engine},
+		Replays: &replay.Messages{Engine: w.Engine}, Copies: &samlsp.Copies{Engine: w.Engine},
 		Audit: recorder}
 	set := providers.NewSet(providers.Options{HTTP: client, AllowPrivate: true, Now: now, More: map[string]providers.Kind{
 		"SAML": {

@@ -1,4 +1,4 @@
-package samlsp_test
+package replay_test
 
 import (
 	"errors"
@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/weir-id/weir/federation/samlsp"
+	"github.com/weir-id/weir/federation/replay"
 	"github.com/weir-id/weir/federation/store/bolt"
 )
 
@@ -21,7 +21,7 @@ func TestReplays(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = db.Close() })
-	r := &samlsp.Replays{Engine: db}
+	r := &replay.Messages{Engine: db}
 	until := now.Add(time.Minute)
 	use := func(issuer, id string) error { return r.Once(t.Context(), issuer, id, until) }
 
@@ -32,7 +32,7 @@ func TestReplays(t *testing.T) {
 			switch err := use("https://idp.example.com", "_1"); {
 			case err == nil:
 				first.Add(1)
-			case !errors.Is(err, samlsp.ErrReplayed):
+			case !errors.Is(err, replay.ErrReplayed):
 				t.Error(err)
 			}
 		})

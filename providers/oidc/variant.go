@@ -1,0 +1,87 @@
+package oidc
+
+import (
+	"context"
+	"net/url"
+	"time"
+
+	"github.com/weir-id/weir/federation"
+	"github.com/weir-id/weir/federation/secret"
+	"github.com/weir-id/weir/mapping"
+	"github.com/weir-id/weir/providers/detail"
+)
+
+// Variant is a kind of provider that differs from what the specifications say, or whose settings are known beforehand. The zero value is
+// plain OpenID Connect. Variants are data where they can be; package providers/social has them.
+type Variant struct {
+	// Defaults are details that count where the administrator gives none: endpoints, scopes, methods.
+	Defaults map[string]string
+	// Read reads the variant's own details, which no other key may be, and returns the rules of this configuration; nil is no rules. It
+	// may lay down further defaults and note faults. It does no I/O.
+	Read func(r *detail.Reader) Rules
+}
+
+// Rules are what a variant changes about a login. Every field is optional. They are called from many goroutines at once, and what they
+// are handed is theirs to change. No rule can take away a check of the code, of PKCE or of the signature.
+type Rules struct {
+	// Secret makes the client secret of one request to the provider, in place of the detail client_secret.
+	Secret func(now time.Time) (secret.Text, error)
+	// Discovery is where the discovery document is, without the well-known part, if it is not at the issuer.
+	Discovery string
+	// Authorize changes the parameters of the authorization request.
+	Authorize func(v url.Values, a federation.Attempt)
+	// Code returns the OAuth error code and the description in an error body of the token endpoint which does not have the form of RFC 6749
+	// section 5.2; "" where it does not know either.
+	Code func(status int, body []byte) (code, description string)
+
+	// Profile makes the variant one of plain OAuth 2.0, without an ID token: it asks the provider who the access token belongs to, having checked that
+	// it was issued to this very client, and returns the claims. Errors are faults (see API) or refusals (see Refuse).
+	Profile func(ctx context.Context, api *API, t federation.UpstreamTokens) (mapping.Claims, error)
+	// Subject is the claim of Profile that is the subject. Required with it.
+	Subject string
+
+	// Issuer returns the issuer that an ID token with these claims has to name, for providers whose issuer depends on the token. Nil is
+	// the configured one.
+	Issuer func(claims mapping.Claims) string
+	// NonceOptional reports whether an ID token with these claims may be without a nonce. One that is there has to be right.
+	NonceOptional func(claims mapping.Claims) bool
+	// More returns further claims from the provider's own interface, for a person whom an ID token has proven.
+	More func(ctx context.Context, api *API, t federation.UpstreamTokens, claims mapping.Claims) (mapping.Claims, error)
+	// Claims gives the claims the form that mappings expect. r is the provider's answer as the browser brought it.
+	Claims func(claims mapping.Claims, r federation.Response)
+	// Check refuses people: an error is a reason for the log, and the person is told that this account may not be used.
+	Check func(claims mapping.Claims) error
+
+	// Notice verifies and reads a message that the provider sent to one of its doors: see federation.NoticeReader.
+	Notice func(ctx context.Context, api *API, door string, r federation.Response) (federation.Notice, error)
+}
+
+// plain reports whether there is no ID token.
+func (r *Rules) plain() bool { return r.Profile != nil }
+
+var _ federation.NoticeReader = (*Provider)(nil)
+
+// ReadNotice implements federation.NoticeReader by Rules.Notice.
+func (p *Provider) ReadNotice(ctx context.Context, door string, r federation.Response) (federation.Notice, error) {
+	if p.s.rules.Notice == nil {
+		return federation.Notice{}, federation.ErrNoNotices
+	}
+	ctx, cancel := context.WithTimeout(ctx, finishTimeout)
+	defer cancel()
+	md, err := p.describe(ctx)
+	if err != nil {
+		return federation.Notice{}, err
+	}
+	return p.s.rules.Notice(ctx, &API{p: p, md: md}, door, r)
+}
+
+// read returns the rules of one configuration.
+func (v Variant) read(r *detail.Reader) Rules {
+	for key, value := range v.Defaults {
+		r.Default(key, value)
+	}
+	if v.Read == nil {
+		return Rules{}
+	}
+	return v.Read(r)
+}
