@@ -46,6 +46,7 @@ const (
 	CheckNotYetValid     Check = "not_yet_valid"    // too early
 	CheckAuthnStatement  Check = "authn_statement"  // no statement of how the person signed in
 	CheckForceAuthn      Check = "force_authn"      // signed in before we asked for it anew
+	CheckAuthnContext    Check = "authn_context"    // signed in in another way than we asked for
 	CheckAttributes      Check = "attributes"       // unusable attributes
 	CheckEncryptedPieces Check = "encrypted_pieces" // EncryptedID or EncryptedAttribute
 	CheckDefect          Check = "defect"           // a defect of ours, stopped
