@@ -156,6 +156,18 @@ type private struct {
 	RequestID string    `json:"i"`
 	At        time.Time `json:"t"`
 	Force     bool      `json:"f,omitempty"`
+	// Contexts are those of the settings that were asked for with the comparison exact. Those of the application are in the attempt already,
+	// and FromApp says that it is they that were.
+	Contexts []string `json:"c,omitempty"`
+	FromApp  bool     `json:"a,omitempty"`
+}
+
+// exactly returns the class references one of which the answer has to name.
+func (s private) exactly(acrValues string) []string {
+	if s.FromApp {
+		return contextsOf(acrValues)
+	}
+	return s.Contexts
 }
 
 // Begin implements federation.Provider with a signed AuthnRequest (SAML profiles section 4.1.3). The RelayState is the attempt's id.
@@ -174,10 +186,17 @@ func (p *Provider) Begin(ctx context.Context, a federation.Attempt) (federation.
 	// SAML knows no max_age. How old the session there is shows only in the answer, when it would be too late to ask again.
 	force := p.s.forceAuthn || slices.Contains(asked.Prompt, "login") || asked.MaxAge != nil
 	state := private{RequestID: binding.NewID(), At: now, Force: force}
+	contexts := p.s.authnContext
+	if own := contextsOf(asked.ACRValues); len(own) > 0 {
+		contexts = own
+		state.FromApp = p.s.comparison == binding.ComparisonExact
+	} else if p.s.comparison == binding.ComparisonExact {
+		state.Contexts = contexts
+	}
 	request := binding.AuthnRequest{
 		ID: state.RequestID, IssueInstant: now, Destination: to.Location, Issuer: p.s.spEntityID, ACSURL: a.CallbackURL,
 		NameIDFormat: p.s.nameIDFormat, ForceAuthn: state.Force, IsPassive: slices.Contains(asked.Prompt, "none"),
-		AuthnContext: contexts(asked.ACRValues, p.s.authnContext), AuthnComparison: p.s.comparison,
+		AuthnContext: contexts, AuthnComparison: p.s.comparison,
 	}
 	ch, err := p.send(ctx, request, to.Binding, a.ID)
 	if err != nil {
@@ -229,6 +248,7 @@ func (p *Provider) Finish(ctx context.Context, a federation.Attempt, r federatio
 	}
 	as, err := p.validate(ctx, r, a.CallbackURL, response.Validate, func(e *response.Expect) {
 		e.RequestID, e.ForceAuthn, e.RequestTime = state.RequestID, state.Force, state.At
+		e.AuthnContexts = state.exactly(a.Request.ACRValues)
 	})
 	if err != nil {
 		return federation.Identity{}, err
