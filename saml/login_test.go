@@ -138,8 +138,10 @@ func TestRequest(t *testing.T) {
 			ctx.SelectAttrValue("Comparison", "") != "minimum" || len(ctx.ChildElements()) != 2 {
 			t.Errorf("got %v", r)
 		}
-		if got := request(t, "acr_values", "urn:b:1").SelectElement("RequestedAuthnContext").ChildElements(); len(got) != 1 || got[0].Text() != "urn:b:1" {
-			t.Error("the application's wish does not go before")
+		for wish, want := range map[string]int{"urn:b:1": 2, "urn:b:1 urn:a:2": 1} {
+			if got := request(t, "acr_values", wish).SelectElement("RequestedAuthnContext").ChildElements(); len(got) != want {
+				t.Errorf("wish %q: %d contexts, want %d of the settings", wish, len(got), want)
+			}
 		}
 	})
 }

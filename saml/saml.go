@@ -156,8 +156,8 @@ type private struct {
 	RequestID string    `json:"i"`
 	At        time.Time `json:"t"`
 	Force     bool      `json:"f,omitempty"`
-	// Contexts are those of the settings that were asked for with the comparison exact. Those of the application are in the attempt already,
-	// and FromApp says that it is they that were.
+	// Contexts are those of the settings that were asked for with the comparison exact. Where the settings have none, those of the
+	// application were, which are in the attempt already: FromApp.
 	Contexts []string `json:"c,omitempty"`
 	FromApp  bool     `json:"a,omitempty"`
 }
@@ -186,11 +186,11 @@ func (p *Provider) Begin(ctx context.Context, a federation.Attempt) (federation.
 	// SAML knows no max_age. How old the session there is shows only in the answer, when it would be too late to ask again.
 	force := p.s.forceAuthn || slices.Contains(asked.Prompt, "login") || asked.MaxAge != nil
 	state := private{RequestID: binding.NewID(), At: now, Force: force}
-	contexts := p.s.authnContext
-	if own := contextsOf(asked.ACRValues); len(own) > 0 {
-		contexts = own
-		state.FromApp = p.s.comparison == binding.ComparisonExact
-	} else if p.s.comparison == binding.ComparisonExact {
+	contexts, fromApp := p.contexts(asked.ACRValues)
+	switch exact := p.s.comparison == binding.ComparisonExact; {
+	case exact && fromApp:
+		state.FromApp = true
+	case exact:
 		state.Contexts = contexts
 	}
 	request := binding.AuthnRequest{
@@ -204,6 +204,21 @@ func (p *Provider) Begin(ctx context.Context, a federation.Attempt) (federation.
 	}
 	ch.Private, err = json.Marshal(state)
 	return ch, err
+}
+
+// contexts returns the authentication contexts to ask for, and whether they are the application's alone. acr_values are a wish (OpenID Connect
+// Core section 3.1.2.1) in an address that whoever sits at the browser can write: where the settings name contexts, they can choose among
+// these and not leave them.
+func (p *Provider) contexts(acrValues string) (contexts []string, fromApp bool) {
+	wished := contextsOf(acrValues)
+	if len(p.s.authnContext) == 0 {
+		return wished, len(wished) > 0
+	}
+	among := slices.DeleteFunc(wished, func(c string) bool { return !slices.Contains(p.s.authnContext, c) })
+	if len(among) > 0 {
+		return among, false
+	}
+	return p.s.authnContext, false
 }
 
 // send signs a message of ours and returns where the browser takes it.
