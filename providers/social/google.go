@@ -51,7 +51,7 @@ func readGoogle(r *detail.Reader) oidc.Rules {
 			if offline { // a refresh token, which comes with the person's first consent only
 				v.Set("access_type", "offline")
 			}
-			if slices.Contains(a.Request.Prompt, "login") { // which Google refuses; this is the nearest that it has
+			if slices.Contains(a.Request.Prompt, "login") { // which is none of the values that Google documents; this is the nearest
 				v.Set("prompt", strings.Join(googlePrompt(a.Request.Prompt), " "))
 			}
 		},
