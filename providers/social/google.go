@@ -40,6 +40,9 @@ func readGoogle(r *detail.Reader) oidc.Rules {
 	if strings.ContainsAny(domain, " ,@/:") {
 		r.Fail("hd", "must be one domain, or *")
 	}
+	if domain != "" && r.String("userinfo") != "never" {
+		r.Fail("userinfo", "must be never with hd, which the ID token has to say")
+	}
 	offline := r.OneOf("keep_tokens", "false", "true") == "true"
 	rules := oidc.Rules{
 		Aliases:       googleAliases(r.String("oidc_issuer")),

@@ -163,6 +163,8 @@ func TestGoogleDetails(t *testing.T) {
 		"a field that is not there": {[]string{"attributes_url", "https://people.googleapis.com/v1/people/me?personFields=birthdays,metadata"}, "attributes_url: personFields may contain "},
 		"a domain with a scheme":    {[]string{"hd", "https://example.com"}, "hd: must be one domain"},
 		"two domains":               {[]string{"hd", "example.com example.org"}, "hd: must be one domain"},
+		"userinfo beside hd":        {[]string{"hd", "example.com", "userinfo", "auto"}, "userinfo: must be never with hd"},
+		"userinfo without hd":       {[]string{"userinfo", "auto"}, ""},
 		"a key of another type":     {[]string{"api_version", "v19.0"}, "api_version: unknown key"},
 		"a preset":                  {[]string{"preset", "GitLab"}, "preset: unknown key"},
 	}
