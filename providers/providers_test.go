@@ -108,6 +108,14 @@ func TestValidate(t *testing.T) {
 		t.Errorf("unknown type: %v", f)
 	}
 	cfg = config()
+	cfg.Details["preset"] = secret.New("gitlab")
+	if f := validate(cfg, false); len(f) != 1 || f[0].Key != "preset" || !strings.Contains(f[0].Problem, "GitLab") {
+		t.Errorf("unknown preset: %v", f)
+	}
+	if _, err := newSet().Provider(t.Context(), cfg); fault.CodeOf(err) != fault.Config {
+		t.Errorf("unknown preset: %v", err)
+	}
+	cfg = config()
 	cfg.Details["oidc_issuer"] = secret.New("http://127.0.0.1:9000")
 	if f := validate(cfg, false); len(f) != 1 || f[0].Key != "oidc_issuer" {
 		t.Errorf("loopback issuer: %v", f)

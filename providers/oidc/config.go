@@ -141,6 +141,9 @@ func (v Variant) parse(d pool.Details, allowPrivate bool) (settings, []detail.Fa
 	if r.Has(keyAuthMethod) {
 		s.method = r.OneOf(keyAuthMethod, methodBasic, methodPost, methodJWT, methodNone)
 	}
+	if rules.OwnAttributes {
+		s.userInfoURL = ""
+	}
 	if rules.plain() {
 		r.Require(keyAuthURL, keyTokenURL)
 	} else {

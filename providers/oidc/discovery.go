@@ -20,6 +20,7 @@ import (
 
 // discovered is what is read of a discovery document (OpenID Connect Discovery section 3, RFC 9207 section 3).
 type discovered struct {
+	Issuer      string   `json:"issuer"`
 	AuthURL     string   `json:"authorization_endpoint"`
 	TokenURL    string   `json:"token_endpoint"`
 	UserInfoURL string   `json:"userinfo_endpoint"`
@@ -45,7 +46,7 @@ func (p *Provider) discover(ctx context.Context) (*metadata, error) {
 	at := cmp.Or(p.s.rules.Discovery, p.s.issuer)
 	ctx = gooidc.ClientContext(ctx, p.http)
 	if at != p.s.issuer {
-		ctx = gooidc.InsecureIssuerURLContext(ctx, p.s.issuer) // the document has to name this issuer all the same
+		ctx = gooidc.InsecureIssuerURLContext(ctx, p.s.issuer) // leaves the check of the issuer to us
 	}
 	found, err := gooidc.NewProvider(ctx, at)
 	if err != nil {
@@ -53,8 +54,7 @@ func (p *Provider) discover(ctx context.Context) (*metadata, error) {
 		var transport *url.Error
 		switch {
 		case errors.As(err, &mismatch):
-			return nil, fault.New(fault.Config, publicMisconfig,
-				fmt.Errorf("%w: %w: expected %q, found %s", ErrDiscovery, ErrIssuer, p.s.issuer, quote(mismatch.Discovered)))
+			return nil, p.otherIssuer(mismatch.Discovered)
 		case errors.As(err, &transport):
 			return nil, asFault(ErrDiscovery, err)
 		default:
@@ -65,7 +65,15 @@ func (p *Provider) discover(ctx context.Context) (*metadata, error) {
 	if err := found.Claims(&d); err != nil {
 		return nil, badAnswer(ErrDiscovery, brief{err})
 	}
+	if d.Issuer != p.s.issuer {
+		return nil, p.otherIssuer(d.Issuer)
+	}
 	return p.metadata(d)
+}
+
+// otherIssuer is the fault of a discovery document of another issuer (OpenID Connect Discovery section 4.3).
+func (p *Provider) otherIssuer(found string) *fault.Error {
+	return fault.New(fault.Config, publicMisconfig, fmt.Errorf("%w: %w: expected %q, found %s", ErrDiscovery, ErrIssuer, p.s.issuer, quote(found)))
 }
 
 // metadata lays the configuration over d. Its errors are faults.
@@ -117,7 +125,7 @@ func (p *Provider) metadata(d discovered) (*metadata, error) {
 	md.verifier = &gooidc.Config{
 		ClientID:             p.s.clientID,
 		SupportedSigningAlgs: names,
-		SkipIssuerCheck:      p.s.rules.Issuer != nil, // by its own check alone, with what the token says of itself
+		SkipIssuerCheck:      p.s.rules.Issuer != nil || p.s.rules.Aliases != nil, // by its own check alone: see check
 		Now:                  func() time.Time { return p.now().Add(-p.s.skew) },
 	}
 	return md, nil

@@ -25,14 +25,17 @@ const (
 	maxLifetime   = 10 * 365 * 24 * time.Hour
 )
 
-// exchange redeems the code (RFC 6749 section 4.1.3) with the attempt's PKCE verifier.
+// exchange redeems the code (RFC 6749 section 4.1.3) with the attempt's PKCE verifier, unless the request had no challenge: see Rules.NoPKCE.
 func (p *Provider) exchange(ctx context.Context, md *metadata, a federation.Attempt, code string) (*oauth2.Token, error) {
 	client := p.oauth(md, a)
 	key, err := p.secret()
 	if err != nil {
 		return nil, err
 	}
-	opts := []oauth2.AuthCodeOption{oauth2.VerifierOption(a.Verifier)}
+	var opts []oauth2.AuthCodeOption
+	if !p.s.rules.NoPKCE {
+		opts = append(opts, oauth2.VerifierOption(a.Verifier))
+	}
 	switch md.method {
 	case methodBasic:
 		client.Endpoint.AuthStyle, client.ClientSecret = oauth2.AuthStyleInHeader, key.Reveal()

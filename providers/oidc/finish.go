@@ -93,6 +93,7 @@ func (p *Provider) person(ctx context.Context, md *metadata, a federation.Attemp
 		id.claims = merge(id.claims, info)
 	}
 	if rules.More != nil {
+		id.claims = withoutOrphans(id.claims) // none of them is to vouch for an address that comes now
 		more, err := rules.More(ctx, api, t, maps.Clone(id.claims))
 		if err != nil {
 			return idToken{}, asUnverified(err)

@@ -106,6 +106,9 @@ func asUnverified(err error) *fault.Error {
 // check verifies the claims and reads what the identity is made of.
 func (p *Provider) check(a federation.Attempt, id *idToken) error {
 	want := p.s.issuer
+	if iss, ok := id.claims["iss"].(string); ok && slices.Contains(p.s.rules.Aliases, iss) {
+		id.claims["iss"] = want
+	}
 	if p.s.rules.Issuer != nil {
 		want = p.s.rules.Issuer(maps.Clone(id.claims))
 	}

@@ -118,7 +118,11 @@ func (p *Provider) Begin(ctx context.Context, a federation.Attempt) (federation.
 	if err := p.possible(a); err != nil {
 		return federation.Challenge{}, err
 	}
-	u, err := url.Parse(p.oauth(md, a).AuthCodeURL(a.ID, oauth2.S256ChallengeOption(a.Verifier)))
+	var pkce []oauth2.AuthCodeOption
+	if !p.s.rules.NoPKCE {
+		pkce = append(pkce, oauth2.S256ChallengeOption(a.Verifier))
+	}
+	u, err := url.Parse(p.oauth(md, a).AuthCodeURL(a.ID, pkce...))
 	if err != nil {
 		return federation.Challenge{}, misconfigured("authorization_endpoint: %s", quote(err.Error()))
 	}

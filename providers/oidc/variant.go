@@ -22,12 +22,17 @@ type Variant struct {
 }
 
 // Rules are what a variant changes about a login. Every field is optional. They are called from many goroutines at once, and what they
-// are handed is theirs to change. No rule can take away a check of the code, of PKCE or of the signature.
+// are handed is theirs to change. No rule can take away a check of the code or of the signature, and one alone can take away PKCE.
 type Rules struct {
 	// Secret makes the client secret of one request to the provider, in place of the detail client_secret.
 	Secret func(now time.Time) (secret.Text, error)
 	// Discovery is where the discovery document is, without the well-known part, if it is not at the issuer.
 	Discovery string
+	// NoPKCE leaves out PKCE, for providers that refuse a client with a secret which sends it. What is left against a code that was stolen on
+	// its way back is the state, the client's authentication and, where the provider repeats it, the nonce (RFC 9700 section 2.1.1).
+	NoPKCE bool
+	// OwnAttributes says that the detail attributes_url is an interface which More asks, and not the userinfo endpoint.
+	OwnAttributes bool
 	// Authorize changes the parameters of the authorization request.
 	Authorize func(v url.Values, a federation.Attempt)
 	// Code returns the OAuth error code and the description in an error body of the token endpoint which does not have the form of RFC 6749
@@ -40,6 +45,8 @@ type Rules struct {
 	// Subject is the claim of Profile that is the subject. Required with it.
 	Subject string
 
+	// Aliases are other names that ID tokens may have for the configured issuer. The identity has the configured one.
+	Aliases []string
 	// Issuer returns the issuer that an ID token with these claims has to name, for providers whose issuer depends on the token. Nil is
 	// the configured one.
 	Issuer func(claims mapping.Claims) string

@@ -2,7 +2,7 @@
 // LoginWithAmazon, and presets of the type OIDC for others that are known beforehand.
 //
 // Each is a Variant of package oidc in a file of its own: data, and functions only for what data cannot say. The flow itself, with state,
-// PKCE, the exchange of the code and the ID token, is the one of package oidc; no variant can take one of its checks away. What
+// PKCE, the exchange of the code and the ID token, is the one of package oidc, whose Rules say which of it a variant may change. What
 // a provider's claims mean is in package mapping.
 //
 // To add one: a file with its Variant, one line in a table below, and testdata/<name>/ with answers of the shape that its
@@ -28,7 +28,13 @@ func Kinds() map[string]oidc.Variant {
 
 // Presets returns the variants of the ProviderType OIDC, by the value of the detail preset.
 func Presets() map[string]oidc.Variant {
-	return map[string]oidc.Variant{}
+	return map[string]oidc.Variant{
+		"Auth0":    auth0(),
+		"EntraID":  entraID(),
+		"GitLab":   gitlab(),
+		"LinkedIn": linkedin(),
+		"Okta":     okta(),
+	}
 }
 
 // keyPreset is the detail that names a preset.
