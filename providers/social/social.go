@@ -22,13 +22,16 @@ import (
 // Kinds returns the variants that are a ProviderType of the API model.
 func Kinds() map[string]oidc.Variant {
 	return map[string]oidc.Variant{
-		"Google": google(),
+		"Google":          google(),
+		"LoginWithAmazon": amazon(),
 	}
 }
 
 // Presets returns the variants of the ProviderType OIDC, by the value of the detail preset.
 func Presets() map[string]oidc.Variant {
-	return map[string]oidc.Variant{}
+	return map[string]oidc.Variant{
+		"GitHub": github(),
+	}
 }
 
 // keyPreset is the detail that names a preset.
