@@ -26,6 +26,7 @@ import (
 	"github.com/weir-id/weir/federation/store"
 	"github.com/weir-id/weir/federation/store/bolt"
 	"github.com/weir-id/weir/federation/token"
+	"github.com/weir-id/weir/federation/trace"
 	"github.com/weir-id/weir/providers"
 	"github.com/weir-id/weir/saml"
 	"github.com/weir-id/weir/server"
@@ -49,6 +50,7 @@ type node struct {
 	issuer    *token.Issuer
 	grants    *token.Grants
 	broker    *federation.Broker
+	traces    *trace.Traces
 	said      map[string]time.Time // see daily
 	remove    string               // a directory that goes with the node, if not empty
 }
@@ -159,6 +161,7 @@ func (n *node) wire() {
 	n.issuer = &token.Issuer{Keys: n.keys, BaseURL: n.cfg.BaseURL, Now: n.now}
 	n.grants = &token.Grants{Engine: n.engine, Ring: n.ring, Now: n.now}
 	n.broker = &federation.Broker{Directory: n.directory, Providers: n.providers, Grants: n.grants, Ring: n.ring, Audit: n.audit, Now: n.now}
+	n.traces = &trace.Traces{Engine: n.engine, Ring: n.ring, Now: n.now, Logger: n.log}
 }
 
 // checkProvider lets the directory refuse what a provider of that kind could not work with.
@@ -182,7 +185,7 @@ func (n *node) server() (*server.Server, error) {
 	return &server.Server{
 		Site:      &web.Site{Base: base, Directory: n.directory, TrustedProxies: n.cfg.TrustedProxies},
 		Directory: n.directory, Broker: n.broker, Grants: n.grants, Issuer: n.issuer, Keys: n.keys,
-		Audit: n.audit, Logger: n.log, Metrics: n.metrics, Now: n.now,
+		Audit: n.audit, Traces: n.traces, Logger: n.log, Metrics: n.metrics, Now: n.now,
 		TrustedProxies: n.cfg.TrustedProxies,
 	}, nil
 }

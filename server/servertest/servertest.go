@@ -32,6 +32,7 @@ import (
 	"github.com/weir-id/weir/federation/store"
 	"github.com/weir-id/weir/federation/store/bolt"
 	"github.com/weir-id/weir/federation/token"
+	"github.com/weir-id/weir/federation/trace"
 	"github.com/weir-id/weir/providers"
 	"github.com/weir-id/weir/saml"
 	"github.com/weir-id/weir/server"
@@ -76,6 +77,7 @@ type Weir struct {
 	Grants    *token.Grants
 	Broker    *federation.Broker
 	SAMLKeys  *samlsp.Keys
+	Traces    *trace.Traces
 	Server    *server.Server
 	Handler   http.Handler
 	Log       *Log
@@ -172,10 +174,11 @@ func (w *Weir) wire(o Options) {
 	w.Issuer = &token.Issuer{Keys: w.Keys, BaseURL: w.URL, Now: now}
 	w.Grants = &token.Grants{Engine: w.Engine, Ring: w.Ring, Now: now}
 	w.Broker = &federation.Broker{Directory: w.Directory, Providers: set, Grants: w.Grants, Ring: w.Ring, Audit: recorder, Now: now}
+	w.Traces = &trace.Traces{Engine: w.Engine, Ring: w.Ring, Now: now, Logger: logger}
 	w.Server = &server.Server{
 		Site:      &web.Site{Base: base, Directory: w.Directory, TrustedProxies: o.TrustedProxies},
 		Directory: w.Directory, Broker: w.Broker, Grants: w.Grants, Issuer: w.Issuer, Keys: w.Keys,
-		Audit: recorder, Logger: logger, Metrics: w.Metrics, Now: now, TrustedProxies: o.TrustedProxies,
+		Audit: recorder, Traces: w.Traces, Logger: logger, Metrics: w.Metrics, Now: now, TrustedProxies: o.TrustedProxies,
 	}
 }
 
