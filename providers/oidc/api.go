@@ -130,7 +130,7 @@ func (a *API) Signed(ctx context.Context, raw string) (mapping.Claims, error) {
 	if iss, _ := claims["iss"].(string); iss != a.p.s.issuer {
 		return nil, Refuse(ErrIssuer, "JWT is of %q", iss)
 	}
-	if err := a.p.checkAudience(claims); err != nil {
+	if err := checkAudience(claims, []string{a.p.s.clientID}); err != nil {
 		return nil, unverified(err)
 	}
 	return claims, a.p.checkAge(claims)
