@@ -191,34 +191,37 @@ func TestAmazonCancelled(t *testing.T) {
 func TestAmazonSecretsAreNotLogged(t *testing.T) {
 	w, up := startAmazon(t)
 	signIn(t, w, "LoginWithAmazon")
-	var shown []string
-	up.Change(func(s *socialtest.Server) {
-		s.Override = map[string]http.HandlerFunc{"/auth/o2/tokeninfo": func(w http.ResponseWriter, r *http.Request) {
-			shown = append(shown, r.URL.Query().Get("access_token"))
-			http.Error(w, "no: "+r.URL.String(), http.StatusBadRequest)
-		}}
-	})
-	failed(t, w, "LoginWithAmazon", "invalid_request", "status 400")
-	up.Change(func(s *socialtest.Server) {
-		s.Override = map[string]http.HandlerFunc{"/user/profile": func(w http.ResponseWriter, r *http.Request) {
-			shown = append(shown, strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer "))
-			http.Error(w, "no: "+r.Header.Get("Authorization"), http.StatusBadRequest)
-		}}
-	})
-	failed(t, w, "LoginWithAmazon", "invalid_request", "status 400")
-	up.Change(func(s *socialtest.Server) {
-		s.Override = map[string]http.HandlerFunc{"/auth/o2/tokeninfo": func(_ http.ResponseWriter, r *http.Request) {
-			shown = append(shown, r.URL.Query().Get("access_token"))
-			panic(http.ErrAbortHandler) // the connection breaks
-		}}
-	})
-	failed(t, w, "LoginWithAmazon", "invalid_request", "/auth/o2/tokeninfo")
-	if len(shown) < 3 {
-		t.Fatalf("tokens %q", shown)
+	repeat := func(w http.ResponseWriter, r *http.Request) {
+		http.Error(w, "no: "+r.URL.String()+" "+r.Header.Get("Authorization"), http.StatusBadRequest)
 	}
-	for _, hidden := range append(shown, clientSecret, url.QueryEscape(clientSecret)) {
-		if hidden == "" || strings.Contains(w.Log.Text(), hidden) {
-			t.Errorf("the log shows %q", hidden)
+	for _, c := range []struct {
+		path string
+		h    http.HandlerFunc
+		word string
+	}{
+		{"/auth/o2/tokeninfo", repeat, "status 400"},
+		{"/user/profile", repeat, "status 400"},
+		{"/auth/o2/tokeninfo", func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, "/auth/o2/tokeninfo"}, // the connection breaks
+	} {
+		up.Change(func(s *socialtest.Server) { s.Override = map[string]http.HandlerFunc{c.path: c.h} })
+		failed(t, w, "LoginWithAmazon", "invalid_request", c.word)
+	}
+	hidden := []string{clientSecret, url.QueryEscape(clientSecret)}
+	for _, r := range up.Requests("/auth/o2/tokeninfo") {
+		hidden = append(hidden, r.Query.Get("access_token"))
+	}
+	if len(hidden) < 6 {
+		t.Fatalf("tokens %q", hidden[2:])
+	}
+	notLogged(t, w, hidden)
+}
+
+// notLogged looks for what nobody may read in the log.
+func notLogged(t *testing.T, w *servertest.Weir, hidden []string) {
+	t.Helper()
+	for _, text := range hidden {
+		if text == "" || strings.Contains(w.Log.Text(), text) {
+			t.Errorf("the log shows %q", text)
 		}
 	}
 }
