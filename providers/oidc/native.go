@@ -80,6 +80,10 @@ func asBrought(err error) error {
 	if errors.Is(err, ErrKeys) || errors.Is(err, ErrDiscovery) {
 		return err
 	}
+	var f *fault.Error
+	if errors.As(err, &f) && f.Cause != nil {
+		err = f.Cause // whose sentence is for a person at a browser
+	}
 	return fault.New(fault.Invalid, publicBrought, err)
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/weir-id/weir/federation/audit"
 	"github.com/weir-id/weir/federation/pool"
 	"github.com/weir-id/weir/federation/secret"
+	"github.com/weir-id/weir/federation/trace"
 	"github.com/weir-id/weir/providers/oidc/oidctest"
 	"github.com/weir-id/weir/server/servertest"
 )
@@ -187,10 +188,10 @@ func TestExchangeRefusals(t *testing.T) {
 			raw := brought(t, w, up, c.sign, c.claims...)
 			ans := app.Post("/oauth2/token", exchange(raw, c.pairs...))
 			refused(t, ans, http.StatusBadRequest, c.code, c.part)
-			checkRefusalEvent(t, w.Events.Take(), c.code, ans.Header.Get("X-Request-Id"))
-			if got := w.Engine.Written(); got != "" {
-				t.Errorf("written %q", got)
-			}
+			events := w.Events.Take()
+			checkRefusalEvent(t, events[:1], c.code, ans.Header.Get("X-Request-Id"))
+			begun := strings.Contains(c.part, "could not be verified") || strings.Contains(c.part, "may not sign people in")
+			checkFailedNative(t, w, events[1:], begun, c.code, ans.Header.Get("X-Request-Id"))
 			if sig := raw[strings.LastIndexByte(raw, '.')+1:]; sig != "" && strings.Contains(w.Log.Text(), sig) {
 				t.Error("the token is in the log")
 			}
@@ -205,6 +206,37 @@ func TestExchangeRefusals(t *testing.T) {
 			t.Errorf("answer %d %s", ans.Status, ans.Body)
 		}
 	})
+}
+
+// checkFailedNative looks for what a sign-in that had begun leaves: an event and a trace, and nothing beside them.
+func checkFailedNative(t *testing.T, w *servertest.Weir, events []audit.Event, begun bool, code, reference string) {
+	t.Helper()
+	var other []string
+	for kind := range strings.SplitSeq(w.Engine.Written(), ", ") {
+		if kind != "" && !strings.HasPrefix(kind, "trace") {
+			other = append(other, kind)
+		}
+	}
+	if len(other) != 0 {
+		t.Errorf("written %q", other)
+	}
+	got, err := w.Traces.Get(t.Context(), reference)
+	if !begun {
+		if err == nil || len(events) != 0 {
+			t.Errorf("no sign-in had begun: trace %+v, events %+v", got, events)
+		}
+		return
+	}
+	if err != nil || got.Kind != trace.SignIn || got.Shown.Where != trace.AtClient || got.Shown.Error != code || got.Path != "/oauth2/token" ||
+		got.Client != servertest.WebClient || got.Cause == "" || got.Provider == "Corp" && got.ProviderType != "OIDC" {
+		t.Errorf("trace %+v, %v", got, err)
+	}
+	if len(events) != 1 {
+		t.Fatalf("events %+v", events)
+	}
+	if e, ok := events[0].(audit.LoginFailed); !ok || e.Reference != reference || e.Provider != got.Provider || e.Attempt != "" {
+		t.Errorf("event %+v", events[0])
+	}
 }
 
 // up2 is another provider with the same people.
@@ -272,7 +304,7 @@ func TestExchangeOfADisabledUser(t *testing.T) {
 	w.Clock.Advance(time.Second)
 	w.Engine.Reset()
 	refused(t, app.Post("/oauth2/token", exchange(brought(t, w, up, nil))), http.StatusBadRequest, "invalid_request", "User is disabled")
-	if got := w.Engine.Written(); got != "samlreplay 1" {
+	if got := w.Engine.Written(); got != "samlreplay 1, trace 1, trace_turn 1" {
 		t.Errorf("written %q", got)
 	}
 	refused(t, app.Refresh(ans.Text("refresh_token")), http.StatusBadRequest, "invalid_grant", "")

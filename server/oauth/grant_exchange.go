@@ -36,7 +36,7 @@ func (s *Service) grantExchange(ctx context.Context, c pool.Client, form url.Val
 	req := federation.Request{ClientID: c.ID, Scopes: asked}
 	login, err := s.Broker.Exchange(ctx, c, form.Get("identity_provider"), req, secret.New(form.Get("subject_token")), form.Get("nonce"))
 	if err != nil {
-		return due{}, exchangeError(err)
+		return due{}, failedSignIn{exchangeError(err)}
 	}
 	return due{grant: login.Grant, user: login.User, refresh: login.Refresh, issued: tokenTypeAccess}, nil
 }
@@ -65,6 +65,12 @@ func exchangeRequest(c pool.Client, form url.Values) error {
 	}
 	return nil
 }
+
+// failedSignIn is the refusal of a sign-in that had begun, and not of the form of a request.
+type failedSignIn struct{ error }
+
+// Unwrap returns the refusal.
+func (f failedSignIn) Unwrap() error { return f.error }
 
 // exchangeError gives a refusal the code of RFC 8693 section 2.2.2: invalid_request for a subject token that is invalid or unacceptable
 // for any reason.

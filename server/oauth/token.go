@@ -61,7 +61,11 @@ func (s *Service) Token(c echo.Context) error {
 	}
 	answer, err := s.exchange(ctx, client, kind, form)
 	if err != nil {
-		return s.refused(ctx, client, kind, err)
+		refusal := s.refused(ctx, client, kind, err)
+		if signIn := (failedSignIn{}); errors.As(err, &signIn) {
+			s.nativeFailed(c, client, form.Get("identity_provider"), refusal)
+		}
+		return refusal
 	}
 	c.Response().Header().Set("Pragma", "no-cache") // RFC 6749 section 5.1, for caches that know no Cache-Control
 	return c.JSON(http.StatusOK, answer)
@@ -95,7 +99,7 @@ func (s *Service) exchange(ctx context.Context, client pool.Client, kind string,
 }
 
 // refused records a refusal and gives it its OAuth code, where the grant has not yet.
-func (s *Service) refused(ctx context.Context, client pool.Client, kind string, err error) error {
+func (s *Service) refused(ctx context.Context, client pool.Client, kind string, err error) *web.OAuthError {
 	var oe *web.OAuthError
 	if !errors.As(err, &oe) {
 		oe = &web.OAuthError{Code: "server_error", Status: http.StatusInternalServerError, Err: err}
