@@ -10,6 +10,7 @@ import (
 	"github.com/weir-id/weir/federation/audit"
 	"github.com/weir-id/weir/federation/fault"
 	"github.com/weir-id/weir/federation/pool"
+	"github.com/weir-id/weir/federation/replay"
 	"github.com/weir-id/weir/federation/secret"
 	"github.com/weir-id/weir/federation/token"
 	"github.com/weir-id/weir/mapping"
@@ -30,6 +31,7 @@ type Broker struct {
 	Providers Providers
 	Grants    *token.Grants
 	Ring      *secret.Ring
+	Replays   *replay.Messages // what Exchange was used for
 	Audit     audit.Recorder
 	Now       func() time.Time
 }
@@ -45,7 +47,8 @@ type Started struct {
 type Login struct {
 	Attempt Attempt // zero for a login from an existing session
 	Request Request
-	Code    string // for the application; 5 minutes, once
+	Code    string // for the application; 5 minutes, once; "" of Exchange
+	Refresh string // of Exchange: the first refresh token
 	User    pool.User
 	Created bool
 	Grant   token.Grant
@@ -124,7 +127,7 @@ func (b *Broker) Finish(ctx context.Context, a Attempt, r Response) (Login, erro
 	if err != nil {
 		return Login{}, err
 	}
-	login, err := b.signIn(ctx, p, idp, a.Request, id)
+	login, err := b.signIn(ctx, p, idp, a.Request, id, b.grant)
 	if err != nil {
 		return Login{}, err
 	}
@@ -136,8 +139,11 @@ func (b *Broker) Finish(ctx context.Context, a Attempt, r Response) (Login, erro
 	return login, nil
 }
 
-// signIn turns a proven identity into a user, a grant and a session.
-func (b *Broker) signIn(ctx context.Context, p pool.Pool, idp pool.IdentityProvider, req Request, id Identity) (Login, error) {
+// granter writes the grant of a user who is known.
+type granter func(ctx context.Context, req Request, u pool.User, g token.Grant) (Login, error)
+
+// signIn turns a proven identity into a user and a grant, which write writes.
+func (b *Broker) signIn(ctx context.Context, p pool.Pool, idp pool.IdentityProvider, req Request, id Identity, write granter) (Login, error) {
 	in, err := b.mapped(p, idp, id)
 	if err != nil {
 		return Login{}, err
@@ -154,7 +160,7 @@ func (b *Broker) signIn(ctx context.Context, p pool.Pool, idp pool.IdentityProvi
 	if !id.AuthTime.IsZero() && id.AuthTime.Before(authTime) {
 		authTime = id.AuthTime // when the person really proved who they are, for max_age
 	}
-	login, err := b.grant(ctx, req, res.User, token.Grant{
+	login, err := write(ctx, req, res.User, token.Grant{
 		Provider: idp.Name, Subject: id.Subject, SessionIndex: id.SessionIndex, Principal: id.Principal, Logout: id.Logout,
 		AuthTime: authTime, AuthTimeSaid: !id.AuthTime.IsZero(),
 	})

@@ -58,7 +58,7 @@ func (b *Broker) FinishUnsolicited(ctx context.Context, p pool.Pool, idp pool.Id
 	if err != nil {
 		return Login{}, err
 	}
-	login, err := b.signIn(ctx, p, idp, req, id)
+	login, err := b.signIn(ctx, p, idp, req, id, b.grant)
 	if err != nil {
 		return Login{}, err
 	}

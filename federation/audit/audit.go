@@ -70,6 +70,7 @@ type LoginFinished struct {
 	Created                                     bool          // the user is new
 	SSO                                         bool          // an existing session was used
 	Unsolicited                                 bool          // the provider started it
+	Native                                      bool          // an app brought a token of the provider; tokens were issued and no code
 	Took                                        time.Duration // since LoginStarted
 }
 
@@ -79,7 +80,8 @@ func (LoginFinished) Name() string { return "login.finished" }
 // Attrs implements Event.
 func (e LoginFinished) Attrs() []slog.Attr {
 	return append(attrs("pool", e.Pool, "client", e.Client, "provider", e.Provider, "attempt", e.Attempt, "sub", e.Sub, "grant", e.Grant),
-		slog.Bool("created", e.Created), slog.Bool("sso", e.SSO), slog.Bool("unsolicited", e.Unsolicited), slog.Duration("took", e.Took))
+		slog.Bool("created", e.Created), slog.Bool("sso", e.SSO), slog.Bool("unsolicited", e.Unsolicited), slog.Bool("native", e.Native),
+		slog.Duration("took", e.Took))
 }
 
 // LoginFailed: a sign-in ended without a code. Reason is the private cause.

@@ -181,11 +181,53 @@ func newID(now time.Time) uuid.UUID {
 // everything but ID and Created; an empty EventID is filled in. With an empty SessionID the grant begins a session;
 // otherwise it belongs to that session, which the caller has checked with Session.
 func (g *Grants) Start(ctx context.Context, in Grant, life Lifetimes) (code string, out Grant, err error) {
-	if in.PoolID == "" || in.ClientID == "" || in.Sub == "" || in.RedirectURI == "" || in.AuthTime.IsZero() {
-		return "", Grant{}, errors.New("start grant: pool, client, sub, redirect_uri and auth_time are required")
+	if in.RedirectURI == "" {
+		return "", Grant{}, errors.New("start grant: redirect_uri is required")
 	}
 	if in.CodeChallenge != "" && !ValidChallenge(in.CodeChallenge) {
 		return "", Grant{}, fault.New(fault.Invalid, "The code challenge is not valid.", errors.New("start grant: not an S256 code_challenge"))
+	}
+	r, id, err := g.made(in)
+	if err != nil {
+		return "", Grant{}, fmt.Errorf("start grant: %w", err)
+	}
+	r.CodeExpires = r.Created.Add(orDefault(life.Code, defaultCodeLife))
+	if r.SessionID == "" {
+		r.SessionID = r.ID
+		r.SessionExpires = r.Created.Add(orDefault(life.Session, defaultSessionLife))
+	}
+	code, r.Code = newCode(id)
+	if _, err := g.kind().Put(ctx, &r, 0); err != nil {
+		return "", Grant{}, fmt.Errorf("start grant: %w", err)
+	}
+	return code, r.Grant, nil
+}
+
+// Issue writes a grant without a code in exactly one Put and returns its first refresh token: for an application that has proven the person in the
+// very request that the tokens answer, and may therefore use them at once. in is as for Start, without RedirectURI, SessionID, Nonce and
+// CodeChallenge. The grant begins no session: Session does not find it, EndSession and EndUpstream end it all the same. validity is that of the
+// refresh token and all that replace it; 30 days if zero.
+func (g *Grants) Issue(ctx context.Context, in Grant, validity time.Duration) (out Grant, refresh string, err error) {
+	if in.RedirectURI != "" || in.SessionID != "" || in.CodeChallenge != "" {
+		return Grant{}, "", errors.New("issue grant: there is neither a redirect nor a session nor a code")
+	}
+	r, id, err := g.made(in)
+	if err != nil {
+		return Grant{}, "", fmt.Errorf("issue grant: %w", err)
+	}
+	r.SessionID, r.Spent = r.ID, r.Created
+	first := newRefresh(id)
+	r.admit(first, r.Created, validity)
+	if _, err := g.kind().Put(ctx, &r, 0); err != nil {
+		return Grant{}, "", fmt.Errorf("issue grant: %w", err)
+	}
+	return r.Grant, first.token(), nil
+}
+
+// made is a new grant, not written yet.
+func (g *Grants) made(in Grant) (record, uuid.UUID, error) {
+	if in.PoolID == "" || in.ClientID == "" || in.Sub == "" || in.AuthTime.IsZero() {
+		return record{}, uuid.UUID{}, errors.New("pool, client, sub and auth_time are required")
 	}
 	now := g.Now().UTC()
 	id := newID(now)
@@ -193,16 +235,13 @@ func (g *Grants) Start(ctx context.Context, in Grant, life Lifetimes) (code stri
 	if in.EventID == "" {
 		in.EventID = uuid.NewString()
 	}
-	r := record{Grant: in, CodeExpires: now.Add(orDefault(life.Code, defaultCodeLife))}
-	if r.SessionID == "" {
-		r.SessionID = r.ID
-		r.SessionExpires = now.Add(orDefault(life.Session, defaultSessionLife))
-	}
-	code, r.Code = newCode(id)
-	if _, err := g.kind().Put(ctx, &r, 0); err != nil {
-		return "", Grant{}, fmt.Errorf("start grant: %w", err)
-	}
-	return code, r.Grant, nil
+	return record{Grant: in}, id, nil
+}
+
+// admit makes h the valid refresh token, the first one.
+func (r *record) admit(h handle, now time.Time, validity time.Duration) {
+	r.Family, r.Current = h.family(), h.sum()
+	r.RefreshExpires = now.Add(orDefault(validity, defaultRefreshLife))
 }
 
 // Live returns the grant if its tokens still stand. Whoever accepts an access token asks here, and then asks Grant.Check with the

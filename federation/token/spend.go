@@ -76,8 +76,7 @@ func (g *Grants) Spend(ctx context.Context, code string, s Spend) (Grant, string
 			return nil
 		}
 		first = newRefresh(uuid.MustParse(r.ID))
-		r.Family, r.Current = first.family(), first.sum()
-		r.RefreshExpires = now.Add(orDefault(s.RefreshValidity, defaultRefreshLife))
+		r.admit(first, now, s.RefreshValidity)
 		return nil
 	})
 	if err := outcome("spend code", err, effective, publicCode, ErrCodeUnknown); err != nil {

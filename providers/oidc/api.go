@@ -39,10 +39,11 @@ func (a *API) Now() time.Time { return a.p.now() }
 
 // Call is one request.
 type Call struct {
-	Method string // GET if empty, POST if empty with a Form
+	Method string // GET if empty, POST if empty with a body
 	URL    string
 	Query  url.Values  // added to the URL
 	Form   url.Values  // the body
+	JSON   any         // the body, in place of Form
 	Bearer secret.Text // the access token of the header Authorization; zero leaves it out
 	Header http.Header // further ones
 	// Secrets are what else of the request must not be quoted from the answer, such as proofs and tokens in the query.
@@ -58,7 +59,7 @@ func (a *API) Do(ctx context.Context, c Call) ([]byte, error) {
 	}
 	resp, err := a.p.http.Do(req)
 	if err != nil {
-		return nil, asFault(ErrUserInfo, err)
+		return nil, asFault(ErrUserInfo, withoutQuery(err))
 	}
 	body, err := io.ReadAll(resp.Body)
 	if err := errors.Join(err, resp.Body.Close()); err != nil {
@@ -70,6 +71,15 @@ func (a *API) Do(ctx context.Context, c Call) ([]byte, error) {
 		return nil, badAnswer(ErrUserInfo, fmt.Errorf("status %d from %s: %s", resp.StatusCode, quote(at.String()), quote(string(body), c.secrets()...)))
 	}
 	return body, nil
+}
+
+// withoutQuery takes the query, which may hold tokens, out of an error of the HTTP client.
+func withoutQuery(err error) error {
+	var transport *url.Error
+	if errors.As(err, &transport) {
+		transport.URL, _, _ = strings.Cut(transport.URL, "?")
+	}
+	return err
 }
 
 // Object is Do for an answer that is a JSON object. Numbers are json.Number.
@@ -120,7 +130,7 @@ func (a *API) Signed(ctx context.Context, raw string) (mapping.Claims, error) {
 	if iss, _ := claims["iss"].(string); iss != a.p.s.issuer {
 		return nil, Refuse(ErrIssuer, "JWT is of %q", iss)
 	}
-	if err := a.p.checkAudience(claims); err != nil {
+	if err := checkAudience(claims, []string{a.p.s.clientID}); err != nil {
 		return nil, unverified(err)
 	}
 	return claims, a.p.checkAge(claims)
@@ -161,12 +171,19 @@ func (c Call) request(ctx context.Context) (*http.Request, error) {
 		}
 		u.RawQuery = q.Encode()
 	}
-	method, body := c.Method, io.Reader(nil)
-	if c.Form != nil {
-		body = strings.NewReader(c.Form.Encode())
-		if method == "" {
-			method = http.MethodPost
+	method, body, kind := c.Method, io.Reader(nil), ""
+	switch {
+	case c.JSON != nil:
+		text, err := json.Marshal(c.JSON)
+		if err != nil {
+			return nil, err
 		}
+		body, kind = bytes.NewReader(text), "application/json"
+	case c.Form != nil:
+		body, kind = strings.NewReader(c.Form.Encode()), "application/x-www-form-urlencoded"
+	}
+	if method == "" && body != nil {
+		method = http.MethodPost
 	}
 	req, err := http.NewRequestWithContext(ctx, method, u.String(), body)
 	if err != nil {
@@ -178,8 +195,8 @@ func (c Call) request(ctx context.Context) (*http.Request, error) {
 	if req.Header.Get("Accept") == "" {
 		req.Header.Set("Accept", "application/json")
 	}
-	if c.Form != nil {
-		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	if kind != "" {
+		req.Header.Set("Content-Type", kind)
 	}
 	if !c.Bearer.IsZero() {
 		req.Header.Set("Authorization", "Bearer "+c.Bearer.Reveal())

@@ -41,6 +41,7 @@ import (
 //	                               that discovery names, RS, ES, PS of 256, 384, 512 bits and EdDSA at most
 //	clock_skew_seconds             0 to 300; default 60
 //	callback                       shared (default) or own: see pool.IdentityProvider.CallbackPath
+//	native_client_ids              separated by spaces: the audiences of ID tokens that apps may exchange; none is the default. See native.go
 //	userinfo                       auto (default: asked where the provider has it), always (it must have it) or never
 const (
 	keyClientID          = "client_id"
@@ -61,6 +62,7 @@ const (
 	keyAlgorithms        = "id_token_signed_response_alg"
 	keySkew              = "clock_skew_seconds"
 	keyCallback          = "callback"
+	keyNative            = "native_client_ids"
 	keyUserInfo          = "userinfo"
 )
 
@@ -95,6 +97,7 @@ type settings struct {
 	skew              time.Duration
 	userInfo          string // auto, always, never
 	userInfoMethod    string // GET, POST
+	native            []string
 }
 
 // complete reports whether nothing is left to discover.
@@ -130,6 +133,7 @@ func (v Variant) parse(d pool.Details, allowPrivate bool) (settings, []detail.Fa
 		skew:           time.Duration(r.Int(keySkew, 60, 0, 300)) * time.Second,
 		userInfo:       r.OneOf(keyUserInfo, "auto", "always", "never"),
 		userInfoMethod: r.OneOf(keyUserInfoMethod, "GET", "POST"),
+		native:         strings.Fields(r.String(keyNative)),
 	}
 	_ = r.OneOf(keyAddAttributes, "false", "true")
 	_ = r.OneOf(keyTokenMethod, "POST", "GET")
@@ -146,6 +150,9 @@ func (v Variant) parse(d pool.Details, allowPrivate bool) (settings, []detail.Fa
 	}
 	if rules.plain() {
 		r.Require(keyAuthURL, keyTokenURL)
+		if len(s.native) > 0 { // what apps bring is verified all the same
+			r.Require(keyIssuer, keyJWKSURL)
+		}
 	} else {
 		r.Require(keyIssuer)
 		s.scopes = withOpenID(s.scopes)

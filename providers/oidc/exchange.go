@@ -98,8 +98,10 @@ func (p *Provider) tokenFault(err error, key secret.Text, code, verifier string)
 	}
 	say := func(s string) string { return quote(s, secrets...) }
 	status, kind, description := refused.Response.StatusCode, refused.ErrorCode, refused.ErrorDescription
-	if kind == "" && p.s.rules.Code != nil {
-		kind, description = p.s.rules.Code(status, refused.Body)
+	if p.s.rules.Code != nil {
+		if code, text := p.s.rules.Code(status, refused.Body); code != "" || kind == "" {
+			kind, description = code, text
+		}
 	}
 	cause := fmt.Errorf("%w: status %d: %s: %s", ErrToken, status, say(kind), say(description))
 	switch {

@@ -81,8 +81,11 @@ func (p *Provider) person(ctx context.Context, md *metadata, a federation.Attemp
 		}
 		return id, nil
 	}
-	id, err := p.verifyIDToken(ctx, md, a, t)
+	id, err := p.verifyIDToken(ctx, md, p.solicited(a), t.ID.Reveal())
 	if err != nil {
+		return idToken{}, err
+	}
+	if err := id.checkAccess(t.Access); err != nil {
 		return idToken{}, err
 	}
 	if md.userInfoURL != "" {

@@ -20,6 +20,7 @@ import (
 
 	"github.com/weir-id/weir/federation"
 	"github.com/weir-id/weir/federation/fault"
+	"github.com/weir-id/weir/federation/secret"
 	"github.com/weir-id/weir/mapping"
 )
 
@@ -34,6 +35,8 @@ const (
 // idToken is a verified ID token.
 type idToken struct {
 	raw      string
+	payload  []byte
+	checked  *gooidc.IDToken
 	claims   mapping.Claims
 	subject  string
 	authTime time.Time // zero if not said
@@ -59,16 +62,36 @@ func (s *signed) VerifySignature(ctx context.Context, raw string) ([]byte, error
 	return s.payload, s.err
 }
 
-// verifyIDToken does OpenID Connect Core section 3.1.3.7 in full. Two checkers stand behind each other: go-oidc
+// demand is what an ID token has to be: for whom, how young, and made for which request.
+type demand struct {
+	clients []string // whom it may be for, and whom it may have been issued to
+	// native: it was not made for the client of the settings, so that of the two checks of the audience ours stands alone.
+	native bool
+	maxAge time.Duration // since iat, beside the skew
+	nonce  func(claims mapping.Claims) bool
+	// attempt has what auth_time has to show; it is zero where nobody was sent to the provider.
+	attempt federation.Attempt
+}
+
+// solicited is the demand on the ID token that answers an attempt.
+func (p *Provider) solicited(a federation.Attempt) demand {
+	return demand{clients: []string{p.s.clientID}, maxAge: maxIDAge, attempt: a, nonce: func(claims mapping.Claims) bool {
+		nonce, _ := claims["nonce"].(string)
+		return subtle.ConstantTimeCompare([]byte(nonce), []byte(a.Nonce)) == 1
+	}}
+}
+
+// verifyIDToken does OpenID Connect Core section 3.1.3.7 in full, but for at_hash. Two checkers stand behind each other: go-oidc
 // for form, algorithm, signature, issuer, audience and expiry, and the checks below, which
 // are stricter, know the attempt and give each failure its name. A token passes both.
-func (p *Provider) verifyIDToken(ctx context.Context, md *metadata, a federation.Attempt, t federation.UpstreamTokens) (idToken, error) {
-	raw := t.ID.Reveal()
+func (p *Provider) verifyIDToken(ctx context.Context, md *metadata, d demand, raw string) (idToken, error) {
 	if raw == "" || len(raw) > maxIDToken {
 		return idToken{}, unverified(fmt.Errorf("%w: %d bytes", ErrIDToken, len(raw)))
 	}
 	s := &signed{md: md}
-	checked, err := gooidc.NewVerifier(p.s.issuer, s, md.verifier).Verify(ctx, raw)
+	cfg := *md.verifier
+	cfg.SkipClientIDCheck = d.native
+	checked, err := gooidc.NewVerifier(p.s.issuer, s, &cfg).Verify(ctx, raw)
 	switch {
 	case s.err != nil:
 		return idToken{}, asUnverified(s.err)
@@ -79,19 +102,25 @@ func (p *Provider) verifyIDToken(ctx context.Context, md *metadata, a federation
 	if bad != nil {
 		return idToken{}, unverified(fmt.Errorf("%w: %w", ErrIDToken, brief{bad}))
 	}
-	id := idToken{raw: raw, claims: claims}
-	if err := p.check(a, &id); err != nil {
+	id := idToken{raw: raw, payload: s.payload, checked: checked, claims: claims}
+	if err := p.check(d, &id); err != nil {
 		return idToken{}, err
 	}
 	if err != nil { // go-oidc's, which none of ours has named
 		return idToken{}, unverified(fmt.Errorf("%w: %w", ErrIDToken, brief{err}))
 	}
-	if claims["at_hash"] != nil {
-		if err := checked.VerifyAccessToken(t.Access.Reveal()); err != nil {
-			return idToken{}, unverified(fmt.Errorf("%w: %w", ErrAtHash, err))
-		}
-	}
 	return id, nil
+}
+
+// checkAccess holds the access token of the same answer against at_hash.
+func (id *idToken) checkAccess(access secret.Text) error {
+	if id.claims["at_hash"] == nil {
+		return nil
+	}
+	if err := id.checked.VerifyAccessToken(access.Reveal()); err != nil {
+		return unverified(fmt.Errorf("%w: %w", ErrAtHash, err))
+	}
+	return nil
 }
 
 // asUnverified keeps the code of a fault (the key set could not be fetched) and makes one of a plain error.
@@ -104,7 +133,7 @@ func asUnverified(err error) *fault.Error {
 }
 
 // check verifies the claims and reads what the identity is made of.
-func (p *Provider) check(a federation.Attempt, id *idToken) error {
+func (p *Provider) check(d demand, id *idToken) error {
 	want := p.s.issuer
 	if iss, ok := id.claims["iss"].(string); ok && slices.Contains(p.s.rules.Aliases, iss) {
 		id.claims["iss"] = want
@@ -115,18 +144,17 @@ func (p *Provider) check(a federation.Attempt, id *idToken) error {
 	if iss, _ := id.claims["iss"].(string); want == "" || iss != want {
 		return unverified(fmt.Errorf("%w: ID token is of %s, the provider is %q", ErrIssuer, quote(iss), want))
 	}
-	if err := p.checkAudience(id.claims); err != nil {
+	if err := checkAudience(id.claims, d.clients); err != nil {
 		return unverified(err)
 	}
-	if err := p.checkTimes(id.claims); err != nil {
+	if err := p.checkTimes(id.claims, d.maxAge); err != nil {
 		return unverified(err)
 	}
-	nonce, _ := id.claims["nonce"].(string)
 	without := id.claims["nonce"] == nil && p.s.rules.NonceOptional != nil && p.s.rules.NonceOptional(maps.Clone(id.claims))
-	if !without && subtle.ConstantTimeCompare([]byte(nonce), []byte(a.Nonce)) != 1 {
-		return fault.New(fault.Invalid, publicForeign, fmt.Errorf("%w: not that of the attempt", ErrNonce))
+	if !without && !d.nonce(id.claims) {
+		return fault.New(fault.Invalid, publicForeign, fmt.Errorf("%w: not that of the request", ErrNonce))
 	}
-	if err := p.checkAuthTime(a, id); err != nil {
+	if err := p.checkAuthTime(d.attempt, id); err != nil {
 		return unverified(err)
 	}
 	id.subject, _ = id.claims["sub"].(string)
@@ -139,24 +167,26 @@ func (p *Provider) check(a federation.Attempt, id *idToken) error {
 	return nil
 }
 
-// checkAudience does steps 3 to 5: the token is for this client, and where it is for others too, it was issued to this one.
-func (p *Provider) checkAudience(claims mapping.Claims) error {
+// checkAudience does steps 3 to 5: the token is for one of these clients, and where it says whom it was issued to, or is for others
+// too, it was issued to one of these.
+func checkAudience(claims mapping.Claims, clients []string) error {
+	ours := func(id string) bool { return slices.Contains(clients, id) }
 	aud := stringsOf(claims["aud"])
-	if !slices.Contains(aud, p.s.clientID) {
+	if !slices.ContainsFunc(aud, ours) {
 		return fmt.Errorf("%w: without this client", ErrAudience)
 	}
 	azp, said := claims["azp"]
 	if !said && len(aud) > 1 {
 		return fmt.Errorf("%w: absent, with %d audiences", ErrParty, len(aud))
 	}
-	if said && azp != p.s.clientID {
+	if party, _ := azp.(string); said && !ours(party) {
 		return fmt.Errorf("%w: another client", ErrParty)
 	}
 	return nil
 }
 
 // checkTimes does steps 9 and 10, with the configured skew to either side.
-func (p *Provider) checkTimes(claims mapping.Claims) error {
+func (p *Provider) checkTimes(claims mapping.Claims, maxAge time.Duration) error {
 	now := p.now()
 	exp, ok := timeOf(claims["exp"])
 	if !ok || !now.Before(exp.Add(p.s.skew)) {
@@ -168,7 +198,7 @@ func (p *Provider) checkTimes(claims mapping.Claims) error {
 		}
 	}
 	iat, ok := timeOf(claims["iat"])
-	if !ok || now.Add(p.s.skew).Before(iat) || now.Sub(iat) > maxIDAge+p.s.skew {
+	if !ok || now.Add(p.s.skew).Before(iat) || now.Sub(iat) > maxAge+p.s.skew {
 		return fmt.Errorf("%w: iat %s", ErrIssuedAt, iat.UTC().Format(time.RFC3339))
 	}
 	return nil

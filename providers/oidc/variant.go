@@ -36,7 +36,7 @@ type Rules struct {
 	// Authorize changes the parameters of the authorization request.
 	Authorize func(v url.Values, a federation.Attempt)
 	// Code returns the OAuth error code and the description in an error body of the token endpoint which does not have the form of RFC 6749
-	// section 5.2; "" where it does not know either.
+	// section 5.2, or has codes of the provider's own in it; "" where it does not know better than the body.
 	Code func(status int, body []byte) (code, description string)
 
 	// Profile makes the variant one of plain OAuth 2.0, without an ID token: it asks the provider who the access token belongs to, having checked that

@@ -22,7 +22,8 @@ import (
 // Kinds returns the variants that are a ProviderType of the API model.
 func Kinds() map[string]oidc.Variant {
 	return map[string]oidc.Variant{
-		"Google": google(),
+		"Google":          google(),
+		"LoginWithAmazon": amazon(),
 	}
 }
 
@@ -31,6 +32,7 @@ func Presets() map[string]oidc.Variant {
 	return map[string]oidc.Variant{
 		"Auth0":    auth0(),
 		"EntraID":  entraID(),
+		"GitHub":   github(),
 		"GitLab":   gitlab(),
 		"LinkedIn": linkedin(),
 		"Okta":     okta(),

@@ -8,6 +8,7 @@ import (
 	"github.com/weir-id/weir/federation"
 	"github.com/weir-id/weir/federation/audit"
 	"github.com/weir-id/weir/federation/fault"
+	"github.com/weir-id/weir/federation/pool"
 	"github.com/weir-id/weir/federation/trace"
 	"github.com/weir-id/weir/server/web"
 )
@@ -29,6 +30,19 @@ func (s *Service) SignInFailed(c echo.Context, a federation.Attempt, err error) 
 		Err:   cause, Ours: !a.Started.IsZero(),
 	})
 	return err
+}
+
+// nativeFailed records, as SignInFailed does, that an app's sign-in with a provider's token ends without tokens. A client without a secret can be anybody.
+func (s *Service) nativeFailed(c echo.Context, client pool.Client, provider string, err *web.OAuthError) {
+	ctx := c.Request().Context()
+	provider = web.Clip(provider)
+	s.Audit.Record(ctx, audit.LoginFailed{Pool: client.PoolID, Client: client.ID, Provider: provider,
+		Code: fault.CodeOf(err).String(), Reason: err.Error(), Reference: web.RequestID(ctx)})
+	s.trace(c, trace.Failure{
+		Trace: trace.Trace{Kind: trace.SignIn, Pool: client.PoolID, Client: client.ID, Provider: provider,
+			Shown: trace.Shown{Where: trace.AtClient, Error: err.Code}},
+		Err: err.Err, Ours: !client.Secret.IsZero(),
+	})
 }
 
 // SignOutFailure says of a failed sign-out what the error does not.

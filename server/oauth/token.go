@@ -27,12 +27,14 @@ type due struct {
 	user    pool.User
 	nonce   string // only in the first ID token
 	refresh string // "" leaves the client with the one that it has
+	issued  string // issued_token_type of RFC 8693
 }
 
 // grantTypes is the table of what the token endpoint knows; discovery lists its keys.
 var grantTypes = map[string]grantType{
 	"authorization_code": (*Service).grantCode,
 	"refresh_token":      (*Service).grantRefresh,
+	exchangeGrant:        (*Service).grantExchange,
 }
 
 type tokenAnswer struct {
@@ -42,6 +44,7 @@ type tokenAnswer struct {
 	ExpiresIn    int    `json:"expires_in"`
 	TokenType    string `json:"token_type"`
 	Scope        string `json:"scope,omitempty"`
+	IssuedType   string `json:"issued_token_type,omitempty"`
 }
 
 // Token serves POST /oauth2/token (RFC 6749 section 3.2).
@@ -58,7 +61,11 @@ func (s *Service) Token(c echo.Context) error {
 	}
 	answer, err := s.exchange(ctx, client, kind, form)
 	if err != nil {
-		return s.refused(ctx, client, kind, err)
+		refusal := s.refused(ctx, client, kind, err)
+		if signIn := (failedSignIn{}); errors.As(err, &signIn) {
+			s.nativeFailed(c, client, form.Get("identity_provider"), refusal)
+		}
+		return refusal
 	}
 	c.Response().Header().Set("Pragma", "no-cache") // RFC 6749 section 5.1, for caches that know no Cache-Control
 	return c.JSON(http.StatusOK, answer)
@@ -70,7 +77,7 @@ func (s *Service) exchange(ctx context.Context, client pool.Client, kind string,
 	case kind == "":
 		return tokenAnswer{}, &web.OAuthError{Code: "invalid_request", Err: invalid("grant_type is required.")}
 	case !ok:
-		return tokenAnswer{}, &web.OAuthError{Code: "unsupported_grant_type", Err: invalid("grant_type must be authorization_code or refresh_token.")}
+		return tokenAnswer{}, &web.OAuthError{Code: "unsupported_grant_type", Err: invalid("grant_type must be authorization_code, refresh_token or " + exchangeGrant + ".")}
 	}
 	d, err := run(s, ctx, client, form)
 	if err != nil {
@@ -87,12 +94,12 @@ func (s *Service) exchange(ctx context.Context, client pool.Client, kind string,
 	s.Audit.Record(ctx, audit.TokenIssued{Pool: p.ID, Client: client.ID, Sub: d.user.Sub, Grant: d.grant.ID, GrantType: kind})
 	return tokenAnswer{
 		IDToken: t.ID, AccessToken: t.Access, RefreshToken: d.refresh,
-		ExpiresIn: int(t.ExpiresIn / time.Second), TokenType: "Bearer", Scope: strings.Join(d.grant.Scopes, " "),
+		ExpiresIn: int(t.ExpiresIn / time.Second), TokenType: "Bearer", Scope: strings.Join(d.grant.Scopes, " "), IssuedType: d.issued,
 	}, nil
 }
 
 // refused records a refusal and gives it its OAuth code, where the grant has not yet.
-func (s *Service) refused(ctx context.Context, client pool.Client, kind string, err error) error {
+func (s *Service) refused(ctx context.Context, client pool.Client, kind string, err error) *web.OAuthError {
 	var oe *web.OAuthError
 	if !errors.As(err, &oe) {
 		oe = &web.OAuthError{Code: "server_error", Status: http.StatusInternalServerError, Err: err}

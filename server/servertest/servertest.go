@@ -173,7 +173,8 @@ func (w *Weir) wire(o Options) {
 	w.Keys = &token.Keys{Engine: w.Engine, Ring: w.Ring, Now: now}
 	w.Issuer = &token.Issuer{Keys: w.Keys, BaseURL: w.URL, Now: now}
 	w.Grants = &token.Grants{Engine: w.Engine, Ring: w.Ring, Now: now}
-	w.Broker = &federation.Broker{Directory: w.Directory, Providers: set, Grants: w.Grants, Ring: w.Ring, Audit: recorder, Now: now}
+	w.Broker = &federation.Broker{Directory: w.Directory, Providers: set, Grants: w.Grants, Ring: w.Ring,
+		Replays: &replay.Messages{Engine: w.Engine}, Audit: recorder, Now: now}
 	w.Traces = &trace.Traces{Engine: w.Engine, Ring: w.Ring, Now: now, Logger: logger}
 	w.Server = &server.Server{
 		Site:      &web.Site{Base: base, Directory: w.Directory, TrustedProxies: o.TrustedProxies},
