@@ -18,6 +18,7 @@ import (
 	"github.com/weir-id/weir/federation"
 	"github.com/weir-id/weir/federation/audit"
 	"github.com/weir-id/weir/federation/fault"
+	"github.com/weir-id/weir/federation/once"
 	"github.com/weir-id/weir/federation/outgoing"
 	"github.com/weir-id/weir/federation/pool"
 	"github.com/weir-id/weir/federation/replay"
@@ -158,7 +159,8 @@ func (n *node) wire() {
 	n.keys = &token.Keys{Engine: n.engine, Ring: n.ring, Now: n.now}
 	n.issuer = &token.Issuer{Keys: n.keys, BaseURL: n.cfg.BaseURL, Now: n.now}
 	n.grants = &token.Grants{Engine: n.engine, Ring: n.ring, Now: n.now}
-	n.broker = &federation.Broker{Directory: n.directory, Providers: n.providers, Grants: n.grants, Ring: n.ring, Audit: n.audit, Now: n.now}
+	n.broker = &federation.Broker{Directory: n.directory, Providers: n.providers, Grants: n.grants,
+		Once: &once.Memory{Engine: n.engine, Ring: n.ring, Now: n.now}, Ring: n.ring, Audit: n.audit, Now: n.now}
 }
 
 // checkProvider lets the directory refuse what a provider of that kind could not work with.

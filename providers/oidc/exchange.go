@@ -99,6 +99,9 @@ func (p *Provider) tokenFault(err error, key secret.Text, code, verifier string)
 		kind, description = p.s.rules.Code(status, refused.Body)
 	}
 	cause := fmt.Errorf("%w: status %d: %s: %s", ErrToken, status, say(kind), say(description))
+	if advice := p.s.rules.Advice[kind]; advice != "" {
+		cause = fmt.Errorf("%w (%s)", cause, advice)
+	}
 	switch {
 	case kind == "invalid_grant":
 		return fault.New(fault.Expired, "This sign-in is no longer valid. Please start again.", cause)

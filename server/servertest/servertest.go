@@ -24,6 +24,7 @@ import (
 
 	"github.com/weir-id/weir/federation"
 	"github.com/weir-id/weir/federation/audit"
+	"github.com/weir-id/weir/federation/once"
 	"github.com/weir-id/weir/federation/outgoing"
 	"github.com/weir-id/weir/federation/pool"
 	"github.com/weir-id/weir/federation/replay"
@@ -74,6 +75,7 @@ type Weir struct {
 	Keys      *token.Keys
 	Issuer    *token.Issuer
 	Grants    *token.Grants
+	Once      *once.Memory
 	Broker    *federation.Broker
 	SAMLKeys  *samlsp.Keys
 	Server    *server.Server
@@ -171,7 +173,8 @@ func (w *Weir) wire(o Options) {
 	w.Keys = &token.Keys{Engine: w.Engine, Ring: w.Ring, Now: now}
 	w.Issuer = &token.Issuer{Keys: w.Keys, BaseURL: w.URL, Now: now}
 	w.Grants = &token.Grants{Engine: w.Engine, Ring: w.Ring, Now: now}
-	w.Broker = &federation.Broker{Directory: w.Directory, Providers: set, Grants: w.Grants, Ring: w.Ring, Audit: recorder, Now: now}
+	w.Once = &once.Memory{Engine: w.Engine, Ring: w.Ring, Now: now}
+	w.Broker = &federation.Broker{Directory: w.Directory, Providers: set, Grants: w.Grants, Once: w.Once, Ring: w.Ring, Audit: recorder, Now: now}
 	w.Server = &server.Server{
 		Site:      &web.Site{Base: base, Directory: w.Directory, TrustedProxies: o.TrustedProxies},
 		Directory: w.Directory, Broker: w.Broker, Grants: w.Grants, Issuer: w.Issuer, Keys: w.Keys,
