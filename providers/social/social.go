@@ -22,7 +22,8 @@ import (
 // Kinds returns the variants that are a ProviderType of the API model.
 func Kinds() map[string]oidc.Variant {
 	return map[string]oidc.Variant{
-		"Google": google(),
+		"Google":          google(),
+		"SignInWithApple": apple(),
 	}
 }
 
