@@ -117,7 +117,7 @@ type Identity struct {
 	AuthTime     time.Time      // when the person authenticated upstream; zero if not said
 	SessionIndex string         // SAML SessionIndex or OpenID sid
 	Principal    string         // whom the provider's logout messages and notices will name (a SAML NameID, a subject)
-	Logout       []byte         // what the provider's own logout needs later; at most 1 KB
+	Logout       []byte         // what the provider's own logout needs later; at most 1 KB, which the provider sees to
 	Tokens       UpstreamTokens
 	// Once are those of Claims that the provider says at the first sign-in only. Nil: it says nothing of the kind, ever. Empty: not this time, so
 	// that those which were kept of an earlier sign-in count.

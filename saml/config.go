@@ -32,7 +32,7 @@ import (
 //	SubjectAttribute             the attribute that identifies the person, in place of the NameID
 //	ForceAuthn                   true asks for a fresh sign-in every time
 //	RequestedAuthnContext        class references, separated by spaces
-//	AuthnContextComparison       exact (default), minimum, maximum or better
+//	AuthnContextComparison       exact (default), minimum, maximum or better. With exact the answer has to name one of them
 //	ClockSkewSeconds             1 to 600; default 180
 //	AllowSHA1                    true takes signatures with SHA-1; default false
 //	MaxElements                  of a response, for very many groups: 1,000 to 10,000; default 5,000. The size limit of 256 KB grows with it
@@ -64,6 +64,9 @@ const (
 	keyClient       = "DefaultClientId"
 	keyRedirect     = "DefaultRedirectURI"
 )
+
+// maxContexts bounds RequestedAuthnContext: it travels in federation.Challenge.Private, which has 1 KB.
+const maxContexts = 600
 
 // settings are the details, parsed.
 type settings struct {
@@ -103,6 +106,9 @@ func parse(d pool.Details, allowPrivate bool) (settings, []detail.Fault) {
 		skew:          time.Duration(r.Int(keySkew, 180, 1, 600)) * time.Second,
 		maxElements:   r.Int(keyElements, response.DefaultMaxElements, 1000, 10000),
 		defaultClient: r.String(keyClient), defaultRedirect: r.String(keyRedirect),
+	}
+	if len(strings.Join(s.authnContext, " ")) > maxContexts {
+		r.Fail(keyContext, fmt.Sprintf("must have %d characters at most", maxContexts))
 	}
 	r.OneOf(keyAlgorithm, "rsa-sha256", "RSA_SHA256")
 	for _, key := range []string{keySSO, keySLO, keyEncryption} {
@@ -150,16 +156,13 @@ func readFile(r *detail.Reader, s *settings, hasURL bool) {
 	}
 }
 
-// contexts are the class references to ask for: those of the application (acr_values) that are URIs, or else the configured ones.
-func contexts(asked string, configured []string) []string {
+// contextsOf are the class references in an application's acr_values: those of its values that are URIs.
+func contextsOf(acrValues string) []string {
 	var out []string
-	for v := range strings.FieldsSeq(asked) {
+	for v := range strings.FieldsSeq(acrValues) {
 		if strings.Contains(v, ":") {
 			out = append(out, v)
 		}
-	}
-	if len(out) == 0 {
-		return configured
 	}
 	return out
 }

@@ -60,11 +60,26 @@ func (p *Provider) identity(as *response.Assertion) (federation.Identity, error)
 	}
 	if as.NameID != nil {
 		id.Principal = as.NameID.Value
-		if id.Logout, err = json.Marshal(logoutData{NameID: binding.NameID(*as.NameID), Session: as.SessionIndex}); err != nil {
+		if id.Logout, err = keepForLogout(logoutData{NameID: binding.NameID(*as.NameID), Session: as.SessionIndex}); err != nil {
 			return federation.Identity{}, err
 		}
 	}
 	return id, nil
+}
+
+// maxLogout is the bound of federation.Identity.Logout in bytes.
+const maxLogout = 1 << 10
+
+// keepForLogout is what a LogoutRequest will need. A name that is too long to be kept (five parts of up to 1,024 bytes are accepted, and
+// real ones have some 300 together) does not cost the person the sign-in, which is proven; but it must not be cut either, since a provider would
+// take the rest for another name. What is kept then says so, and the sign-out reports it, where it is missed: see BeginLogout.
+// The provider's own requests end the session all the same: they find it by Identity.Principal.
+func keepForLogout(d logoutData) ([]byte, error) {
+	kept, err := json.Marshal(d)
+	if err == nil && len(kept) > maxLogout {
+		return json.Marshal(logoutData{TooLong: len(kept)})
+	}
+	return kept, err
 }
 
 // subject is the NameID, or the configured attribute. A transient NameID would make a new user at every sign-in.

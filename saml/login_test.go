@@ -138,8 +138,10 @@ func TestRequest(t *testing.T) {
 			ctx.SelectAttrValue("Comparison", "") != "minimum" || len(ctx.ChildElements()) != 2 {
 			t.Errorf("got %v", r)
 		}
-		if got := request(t, "acr_values", "urn:b:1").SelectElement("RequestedAuthnContext").ChildElements(); len(got) != 1 || got[0].Text() != "urn:b:1" {
-			t.Error("the application's wish does not go before")
+		for wish, want := range map[string]int{"urn:b:1": 2, "urn:b:1 urn:a:2": 1} {
+			if got := request(t, "acr_values", wish).SelectElement("RequestedAuthnContext").ChildElements(); len(got) != want {
+				t.Errorf("wish %q: %d contexts, want %d of the settings", wish, len(got), want)
+			}
 		}
 	})
 }
@@ -198,9 +200,9 @@ func TestDurableWrites(t *testing.T) {
 		want  string
 	}{
 		"a returning user's login: the grant, the code spent, and the replay record": {func() { app.Login(w.Browser(), ada) }, "grant 2, samlreplay 1"},
-		"a first login: the user too":      {func() { app.Login(w.Browser(), bob) }, "grant 2, samlreplay 1, user 1"},
-		"a sign-in that is cancelled":      {func() { w.Browser().SignIn(app.Authorize(), servertest.CancelSAML) }, ""},
-		"a sign-in that is never finished": {func() { w.Browser().ToCallback(app.Authorize(), ada) }, ""},
+		"a first login: the user too": {func() { app.Login(w.Browser(), bob) }, "grant 2, samlreplay 1, user 1"},
+		"a sign-in that is cancelled: its trace, and one write more for every 32": {func() { w.Browser().SignIn(app.Authorize(), servertest.CancelSAML) }, "trace 1, trace_turn 1"},
+		"a sign-in that is never finished":                                        {func() { w.Browser().ToCallback(app.Authorize(), ada) }, ""},
 		"a response that is refused": {func() {
 			w.Browser().Do(altered(t, w.Browser().ToCallback(app.Authorize(), ada), func(v url.Values) { v.Set("SAMLResponse", "AAAA") }))
 		}, ""},

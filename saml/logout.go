@@ -22,7 +22,12 @@ const logoutLife = 5 * time.Minute
 type logoutData struct {
 	NameID  binding.NameID `json:"n"`
 	Session string         `json:"s,omitempty"`
+	// TooLong is the size in bytes of what could not be kept; the rest is empty then.
+	TooLong int `json:"x,omitempty"`
 }
+
+// ErrLogoutTooLong: the sign-in's NameID was too long to be kept, so the provider cannot be asked to end its session.
+var ErrLogoutTooLong = errors.New("saml: the NameID, its qualifiers and the SessionIndex are too long to be kept for the provider's logout")
 
 // BeginLogout implements federation.LogoutProvider with a signed LogoutRequest (SAML profiles section 4.4.4.1).
 func (p *Provider) BeginLogout(ctx context.Context, l federation.Logout) (federation.Challenge, error) {
@@ -32,6 +37,10 @@ func (p *Provider) BeginLogout(ctx context.Context, l federation.Logout) (federa
 	var data logoutData
 	if err := json.Unmarshal(l.Upstream, &data); err != nil {
 		return federation.Challenge{}, fmt.Errorf("saml logout data: %w", err)
+	}
+	if data.TooLong > 0 {
+		return federation.Challenge{}, fmt.Errorf("%w: %d bytes where %d are kept; have the identity provider send a shorter NameID or shorter qualifiers",
+			ErrLogoutTooLong, data.TooLong, maxLogout)
 	}
 	md, err := p.known(ctx)
 	if err != nil {

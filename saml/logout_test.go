@@ -146,6 +146,34 @@ func TestSignOutWithoutTheProvider(t *testing.T) {
 		logoutFailed(t, w, "")
 		w.Trust(up, servertest.PoolID, "Corp")
 	})
+	t.Run("a name that is too long to be kept: the sign-in stands, and the sign-out says why it went no further", func(t *testing.T) {
+		change(w, up, nil, "IDPSignout", "true")
+		for _, tt := range []struct {
+			qualifier int
+			reason    string
+		}{
+			{700, ""},
+			{1000, "too long to be kept for the provider's logout: 1"},
+		} {
+			w.Trust(up, servertest.PoolID, "Corp", func(sp *samltest.ServiceProvider) {
+				sp.NameID = samltest.NameIDRule{Format: samltest.FormatPersistent, NameQualifier: strings.Repeat("q", tt.qualifier)}
+			})
+			b := w.Browser()
+			tokens := w.Web().Login(b, ada)
+			w.Events.Take()
+			p := b.Get(signOut)
+			if tt.reason == "" {
+				if target, _ := p.Next(); !strings.Contains(target, "SAMLRequest=") {
+					t.Errorf("%d bytes: the provider is not asked: %d to %q", tt.qualifier, p.Status, target)
+				}
+			} else {
+				leaves(t, p)
+			}
+			logoutFailed(t, w, tt.reason)
+			ended(t, w.Web(), tokens, true)
+		}
+		w.Trust(up, servertest.PoolID, "Corp")
+	})
 	t.Run("a provider without single logout", func(t *testing.T) {
 		up.Set(samltest.Faults{Metadata: func(root *etree.Element) {
 			idp := root.SelectElement("IDPSSODescriptor")

@@ -156,6 +156,18 @@ type private struct {
 	RequestID string    `json:"i"`
 	At        time.Time `json:"t"`
 	Force     bool      `json:"f,omitempty"`
+	// Contexts are those of the settings that were asked for with the comparison exact. Where the settings have none, those of the
+	// application were, which are in the attempt already: FromApp.
+	Contexts []string `json:"c,omitempty"`
+	FromApp  bool     `json:"a,omitempty"`
+}
+
+// exactly returns the class references one of which the answer has to name.
+func (s private) exactly(acrValues string) []string {
+	if s.FromApp {
+		return contextsOf(acrValues)
+	}
+	return s.Contexts
 }
 
 // Begin implements federation.Provider with a signed AuthnRequest (SAML profiles section 4.1.3). The RelayState is the attempt's id.
@@ -174,10 +186,17 @@ func (p *Provider) Begin(ctx context.Context, a federation.Attempt) (federation.
 	// SAML knows no max_age. How old the session there is shows only in the answer, when it would be too late to ask again.
 	force := p.s.forceAuthn || slices.Contains(asked.Prompt, "login") || asked.MaxAge != nil
 	state := private{RequestID: binding.NewID(), At: now, Force: force}
+	contexts, fromApp := p.contexts(asked.ACRValues)
+	switch exact := p.s.comparison == binding.ComparisonExact; {
+	case exact && fromApp:
+		state.FromApp = true
+	case exact:
+		state.Contexts = contexts
+	}
 	request := binding.AuthnRequest{
 		ID: state.RequestID, IssueInstant: now, Destination: to.Location, Issuer: p.s.spEntityID, ACSURL: a.CallbackURL,
 		NameIDFormat: p.s.nameIDFormat, ForceAuthn: state.Force, IsPassive: slices.Contains(asked.Prompt, "none"),
-		AuthnContext: contexts(asked.ACRValues, p.s.authnContext), AuthnComparison: p.s.comparison,
+		AuthnContext: contexts, AuthnComparison: p.s.comparison,
 	}
 	ch, err := p.send(ctx, request, to.Binding, a.ID)
 	if err != nil {
@@ -185,6 +204,21 @@ func (p *Provider) Begin(ctx context.Context, a federation.Attempt) (federation.
 	}
 	ch.Private, err = json.Marshal(state)
 	return ch, err
+}
+
+// contexts returns the authentication contexts to ask for, and whether they are the application's alone. acr_values are a wish (OpenID Connect
+// Core section 3.1.2.1) in an address that whoever sits at the browser can write: where the settings name contexts, they can choose among
+// these and not leave them.
+func (p *Provider) contexts(acrValues string) (contexts []string, fromApp bool) {
+	wished := contextsOf(acrValues)
+	if len(p.s.authnContext) == 0 {
+		return wished, len(wished) > 0
+	}
+	among := slices.DeleteFunc(wished, func(c string) bool { return !slices.Contains(p.s.authnContext, c) })
+	if len(among) > 0 {
+		return among, false
+	}
+	return p.s.authnContext, false
 }
 
 // send signs a message of ours and returns where the browser takes it.
@@ -229,6 +263,7 @@ func (p *Provider) Finish(ctx context.Context, a federation.Attempt, r federatio
 	}
 	as, err := p.validate(ctx, r, a.CallbackURL, response.Validate, func(e *response.Expect) {
 		e.RequestID, e.ForceAuthn, e.RequestTime = state.RequestID, state.Force, state.At
+		e.AuthnContexts = state.exactly(a.Request.ACRValues)
 	})
 	if err != nil {
 		return federation.Identity{}, err

@@ -53,11 +53,7 @@ func (w errorWriter) write(err error, c echo.Context) {
 
 // redirect tells the application (RFC 6749 section 4.1.2.1).
 func (w errorWriter) redirect(c echo.Context, e *web.RedirectError) error {
-	code := e.Code
-	if code == "" {
-		code = web.AuthorizationErrorCode(e.Err)
-	}
-	return w.oauth.Answer(c, e.Request, [][2]string{{"error", code}, {"error_description", w.describe(c, e.Err)}}, e.Issuer)
+	return w.oauth.Answer(c, e.Request, [][2]string{{"error", e.ErrorCode()}, {"error_description", w.describe(c, e.Err)}}, e.Issuer)
 }
 
 // describe is the public sentence with the reference, in the characters that error_description may

@@ -17,6 +17,7 @@ import (
 	"github.com/weir-id/weir/federation/audit"
 	"github.com/weir-id/weir/federation/pool"
 	"github.com/weir-id/weir/federation/token"
+	"github.com/weir-id/weir/federation/trace"
 	"github.com/weir-id/weir/server/login"
 	"github.com/weir-id/weir/server/login/page"
 	"github.com/weir-id/weir/server/oauth"
@@ -32,6 +33,7 @@ type Server struct {
 	Issuer    *token.Issuer
 	Keys      *token.Keys
 	Audit     audit.Recorder
+	Traces    *trace.Traces
 	Logger    *slog.Logger
 	Metrics   *Metrics
 	Now       func() time.Time
@@ -54,7 +56,7 @@ func (s *Server) Handler() (http.Handler, error) {
 	}
 	pages := login.Pages{Renderer: renderer}
 	oa := &oauth.Service{Site: s.Site, Directory: s.Directory, Broker: s.Broker, Grants: s.Grants, Issuer: s.Issuer,
-		Keys: s.Keys, Audit: s.Audit, Pages: pages}
+		Keys: s.Keys, Audit: s.Audit, Traces: s.Traces, Pages: pages}
 	lo := &login.Service{Site: s.Site, OAuth: oa, Renderer: renderer}
 
 	e := echo.New()
@@ -73,9 +75,9 @@ func (s *Server) routes(e *echo.Echo, oa *oauth.Service, lo *login.Service, rend
 	small, saml := middleware.BodyLimit(smallBody), middleware.BodyLimit(samlBody)
 
 	e.Match(both, "/oauth2/authorize", oa.Authorize, small)
-	e.Match(both, "/oauth2/idpresponse", lo.Callback, small)
-	e.Match(both, "/oauth2/idpresponse/*", lo.Callback, small) // pool.IdentityProvider.CallbackPath
-	e.POST("/saml2/idpresponse", lo.Callback, saml)
+	e.Match(both, "/oauth2/idpresponse", lo.Callback, lo.Oversized, small)
+	e.Match(both, "/oauth2/idpresponse/*", lo.Callback, lo.Oversized, small) // pool.IdentityProvider.CallbackPath
+	e.POST("/saml2/idpresponse", lo.Callback, lo.Oversized, saml)
 	e.Match(both, "/saml2/logout", lo.UpstreamLogout, saml)
 	e.Match(read, "/saml2/metadata", lo.Describe)
 	e.Match(read, "/login", lo.Login)

@@ -2,6 +2,7 @@ package server_test
 
 import (
 	"context"
+	"encoding/json"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -66,7 +67,7 @@ func TestAuditStream(t *testing.T) {
 	}
 }
 
-// Nothing that could be used by whoever reads the log is in it.
+// Nothing that could be used by whoever reads the log or the traces of failures is in them.
 func TestLogHoldsNoSecret(t *testing.T) {
 	w, up := servertest.StartExample(t)
 	web, b := w.Web(), w.Browser()
@@ -104,7 +105,15 @@ func TestLogHoldsNoSecret(t *testing.T) {
 	secrets["a failing upstream code"] = failing.URL.Query().Get("code")
 	w.Browser().Do(failing)
 
-	log := w.Log.Text()
+	traces, err := w.Traces.Newest(t.Context(), 100)
+	if err != nil || len(traces) < 2 {
+		t.Fatalf("%d traces, %v", len(traces), err)
+	}
+	kept, err := json.Marshal(traces)
+	if err != nil {
+		t.Fatal(err)
+	}
+	log := w.Log.Text() + string(kept)
 	for name, s := range secrets {
 		if len(s) < 8 {
 			t.Errorf("%s is %q: the test does not work", name, s)

@@ -21,13 +21,13 @@ func TestDurableWrites(t *testing.T) {
 		login func()
 		want  string
 	}{
-		"a returning user's login: the grant, and the code spent": {func() { web.Login(w.Browser(), ada) }, "grant 2"},
-		"the same in a browser with a session that is too old":    {func() { web.Login(b, ada, "max_age", "0") }, "grant 2"},
-		"single sign-on: the same":                                {func() { spa.Tokens(b.Get(spa.Authorize())) }, "grant 2"},
-		"a first login: the user too":                             {func() { web.Login(w.Browser(), servertest.As("bob")) }, "grant 2, user 1"},
-		"a sign-in that is cancelled":                             {func() { w.Browser().SignIn(web.Authorize(), servertest.Cancel) }, ""},
-		"a sign-in that is never finished":                        {func() { w.Browser().ToCallback(web.Authorize(), ada) }, ""},
-		"a refused request":                                       {func() { w.Browser().Get(web.Authorize("scope", "x")) }, ""},
+		"a returning user's login: the grant, and the code spent":                 {func() { web.Login(w.Browser(), ada) }, "grant 2"},
+		"the same in a browser with a session that is too old":                    {func() { web.Login(b, ada, "max_age", "0") }, "grant 2"},
+		"single sign-on: the same":                                                {func() { spa.Tokens(b.Get(spa.Authorize())) }, "grant 2"},
+		"a first login: the user too":                                             {func() { web.Login(w.Browser(), servertest.As("bob")) }, "grant 2, user 1"},
+		"a sign-in that is cancelled: its trace, and one write more for every 32": {func() { w.Browser().SignIn(web.Authorize(), servertest.Cancel) }, "trace 1, trace_turn 1"},
+		"a sign-in that is never finished":                                        {func() { w.Browser().ToCallback(web.Authorize(), ada) }, ""},
+		"a refused request":                                                       {func() { w.Browser().Get(web.Authorize("scope", "x")) }, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w.Clock.Advance(time.Second)

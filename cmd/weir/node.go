@@ -27,6 +27,7 @@ import (
 	"github.com/weir-id/weir/federation/store"
 	"github.com/weir-id/weir/federation/store/bolt"
 	"github.com/weir-id/weir/federation/token"
+	"github.com/weir-id/weir/federation/trace"
 	"github.com/weir-id/weir/providers"
 	"github.com/weir-id/weir/saml"
 	"github.com/weir-id/weir/server"
@@ -50,6 +51,7 @@ type node struct {
 	issuer    *token.Issuer
 	grants    *token.Grants
 	broker    *federation.Broker
+	traces    *trace.Traces
 	said      map[string]time.Time // see daily
 	remove    string               // a directory that goes with the node, if not empty
 }
@@ -161,6 +163,7 @@ func (n *node) wire() {
 	n.grants = &token.Grants{Engine: n.engine, Ring: n.ring, Now: n.now}
 	n.broker = &federation.Broker{Directory: n.directory, Providers: n.providers, Grants: n.grants,
 		Once: &once.Memory{Engine: n.engine, Ring: n.ring, Now: n.now}, Ring: n.ring, Audit: n.audit, Now: n.now}
+	n.traces = &trace.Traces{Engine: n.engine, Ring: n.ring, Now: n.now, Logger: n.log}
 }
 
 // checkProvider lets the directory refuse what a provider of that kind could not work with.
@@ -184,7 +187,7 @@ func (n *node) server() (*server.Server, error) {
 	return &server.Server{
 		Site:      &web.Site{Base: base, Directory: n.directory, TrustedProxies: n.cfg.TrustedProxies},
 		Directory: n.directory, Broker: n.broker, Grants: n.grants, Issuer: n.issuer, Keys: n.keys,
-		Audit: n.audit, Logger: n.log, Metrics: n.metrics, Now: n.now,
+		Audit: n.audit, Traces: n.traces, Logger: n.log, Metrics: n.metrics, Now: n.now,
 		TrustedProxies: n.cfg.TrustedProxies,
 	}, nil
 }

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -34,7 +35,7 @@ func TestScripts(t *testing.T) {
 		RequireExplicitExec: true,
 		Setup:               setUp,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"await": await, "status": status, "mode": mode, "term": term,
+			"await": await, "status": status, "mode": mode, "term": term, "reference": reference,
 		},
 	})
 }
@@ -142,6 +143,21 @@ func status(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	_, err = io.WriteString(ts.Stdout(), body)
 	ts.Check(err)
+}
+
+var referenceForm = regexp.MustCompile(`[A-Z2-7]{4}(-[A-Z2-7]{4}){3}`)
+
+// reference NAME FILE sets variables to the first reference in a file: NAME as it stands there, NAME_TYPED as people type it.
+func reference(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: reference NAME FILE")
+	}
+	ref := referenceForm.FindString(ts.ReadFile(args[1]))
+	if ref == "" {
+		ts.Fatalf("no reference in %s", args[1])
+	}
+	ts.Setenv(args[0], ref)
+	ts.Setenv(args[0]+"_TYPED", strings.ToLower(strings.ReplaceAll(ref, "-", "")))
 }
 
 // mode MODE FILE wants the type and permissions of a file as ls shows them.

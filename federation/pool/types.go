@@ -120,6 +120,30 @@ func (p IdentityProvider) CallbackPath() string {
 	return "/oauth2/idpresponse"
 }
 
+// detailPreset is the key of an OIDC provider's ProviderDetails that says which company's rules it follows.
+const detailPreset = "preset"
+
+// Brand is the company that people know the provider by, in that company's own spelling, or "" where the configuration names none. It
+// decides nothing but how a sign-in page shows the provider: whom to trust is never read from it.
+func (p IdentityProvider) Brand() string {
+	switch p.Type {
+	case "Google", "Facebook":
+		return p.Type
+	case "SignInWithApple":
+		return "Apple"
+	case "LoginWithAmazon":
+		return "Amazon"
+	case "OIDC":
+		switch preset := p.Details.Get(detailPreset); preset {
+		case "EntraID":
+			return "Microsoft" // people are not to be shown the names Entra and Azure (Microsoft's branding guidelines)
+		case "GitHub", "GitLab", "LinkedIn", "Okta", "Auth0":
+			return preset
+		}
+	}
+	return ""
+}
+
 // UserStatus is the UserStatusType of the API model.
 type UserStatus string
 

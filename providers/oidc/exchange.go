@@ -100,7 +100,7 @@ func (p *Provider) tokenFault(err error, key secret.Text, code, verifier string)
 	}
 	cause := fmt.Errorf("%w: status %d: %s: %s", ErrToken, status, say(kind), say(description))
 	if advice := p.s.rules.Advice[kind]; advice != "" {
-		cause = fmt.Errorf("%w (%s)", cause, advice)
+		cause = &advised{cause, advice}
 	}
 	switch {
 	case kind == "invalid_grant":

@@ -49,6 +49,7 @@ type rig struct {
 	http    *http.Client // ours, to the outside
 	browser *http.Client
 	details map[string]string
+	variant oidc.Variant // plain, unless a test sets it before configure
 	rp      *oidc.Provider
 }
 
@@ -81,7 +82,7 @@ func (r *rig) configure(pairs ...string) {
 	}
 	maps.DeleteFunc(r.details, func(_, v string) bool { return v == "" })
 	var err error
-	if r.rp, err = oidc.New(r.config(), oidc.Options{HTTP: r.http, AllowPrivate: true, Now: r.clock.Now}); err != nil {
+	if r.rp, err = r.variant.New(r.config(), oidc.Options{HTTP: r.http, AllowPrivate: true, Now: r.clock.Now}); err != nil {
 		r.t.Fatal(err)
 	}
 }

@@ -44,7 +44,7 @@ func TestAppleNameSurvivesAFailingTokenEndpoint(t *testing.T) {
 			a.Engine.Reset()
 			p := a.deliver(b, req)
 			a.refused(p, "invalid_request", "status 503")
-			if got := a.Engine.Written(); got != "" {
+			if got := a.Engine.Written(); got != "trace 1, trace_turn 1" { // that it failed, and why
 				t.Errorf("written: %s", got)
 			}
 			a.checkCarried(p)

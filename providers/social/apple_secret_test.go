@@ -12,6 +12,7 @@ import (
 
 	"github.com/go-jose/go-jose/v4"
 
+	"github.com/weir-id/weir/federation/trace"
 	"github.com/weir-id/weir/providers/social/socialtest"
 	"github.com/weir-id/weir/server/servertest"
 )
@@ -115,7 +116,12 @@ func TestAppleRefusesTheClient(t *testing.T) {
 			s := servertest.Example(appleSpec(a.up, pair...))
 			a.Clock.Advance(time.Second)
 			a.Apply(s)
-			a.refused(a.signIn(a.Browser()), "invalid_request", "invalid_client", "private_key", "key_id", "team_id", "client_id")
+			p := a.signIn(a.Browser())
+			a.refused(p, "invalid_request", "invalid_client", "private_key", "key_id", "team_id", "client_id")
+			tr, err := a.Traces.Get(t.Context(), p.Header.Get("X-Request-Id"))
+			if err != nil || len(tr.Facts) != 1 || tr.Facts[0].Name != trace.FactAdvice || !strings.Contains(tr.Facts[0].Text, "team_id") {
+				t.Errorf("trace %+v, %v", tr, err)
+			}
 			if len(users(t, a.Weir)) != 0 {
 				t.Error("a user was made")
 			}

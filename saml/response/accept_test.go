@@ -111,6 +111,8 @@ func acceptances() map[string]func(*reply, *response.Expect) {
 		},
 		"no Issuer, no Destination in an unsigned Response": func(r *reply, _ *response.Expect) { r.issuer, r.destination = "", "" },
 		"ForceAuthn honoured":                               func(_ *reply, e *response.Expect) { e.ForceAuthn, e.RequestTime = true, now.Add(-time.Minute) },
+		"the authentication context that was asked for":     func(_ *reply, e *response.Expect) { e.AuthnContexts = []string{asked} },
+		"one of those that were asked for":                  func(_ *reply, e *response.Expect) { e.AuthnContexts = []string{"urn:x:mfa", asked} },
 		"base64 in lines":                                   func(*reply, *response.Expect) {},
 		"unsolicited where that is asked for": func(r *reply, e *response.Expect) {
 			e.RequestID, r.answers, r.before = "", "", r.swap(` InResponseTo="`+req+`"`, "")

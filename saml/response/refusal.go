@@ -3,6 +3,7 @@ package response
 import (
 	"errors"
 	"fmt"
+	"iter"
 	"strings"
 )
 
@@ -46,6 +47,7 @@ const (
 	CheckNotYetValid     Check = "not_yet_valid"    // too early
 	CheckAuthnStatement  Check = "authn_statement"  // no statement of how the person signed in
 	CheckForceAuthn      Check = "force_authn"      // signed in before we asked for it anew
+	CheckAuthnContext    Check = "authn_context"    // signed in in another way than we asked for
 	CheckAttributes      Check = "attributes"       // unusable attributes
 	CheckEncryptedPieces Check = "encrypted_pieces" // EncryptedID or EncryptedAttribute
 	CheckDefect          Check = "defect"           // a defect of ours, stopped
@@ -83,6 +85,28 @@ func (r *Refusal) Unwrap() []error {
 		return []error{r.Check}
 	}
 	return []error{r.Check, r.Cause}
+}
+
+// Diagnosis yields what the login trace tells an administrator (package trace of federation, which knows it by this method alone).
+func (r *Refusal) Diagnosis() iter.Seq2[string, string] {
+	return func(yield func(name, text string) bool) {
+		if !yield("check", string(r.Check)) || !yield("advice", r.Admin) {
+			return
+		}
+		if r.Status != nil {
+			for _, code := range r.Status.Codes {
+				if !yield("status", code) {
+					return
+				}
+			}
+			if r.Status.Message != "" && !yield("status_message", r.Status.Message) {
+				return
+			}
+		}
+		if r.Cause != nil {
+			yield("detail", r.Cause.Error())
+		}
+	}
 }
 
 // CheckOf returns the check that err says was failed, "" where err is no Refusal.

@@ -63,6 +63,10 @@ type Expect struct {
 	// ForceAuthn asks for an authentication not before RequestTime; optional.
 	ForceAuthn  bool
 	RequestTime time.Time
+	// AuthnContexts are the class references that were asked for with the comparison exact: one of them has to be in the answer (SAML core
+	// section 3.3.2.2.1). Empty takes any, as after a request with another comparison: which context is stronger than which only the provider
+	// knows. ValidateUnsolicited wants it empty, since nothing was asked for.
+	AuthnContexts []string
 	// Optional switches. AllowSHA1 and NameIDOptional loosen, RequireEncrypted tightens. Where NameIDOptional is set the
 	// caller must find the person in the attributes.
 	AllowSHA1        bool
@@ -127,6 +131,9 @@ func Validate(form string, e Expect) (*Assertion, error) {
 func ValidateUnsolicited(form string, e Expect) (*Assertion, error) {
 	if e.RequestID != "" {
 		return nil, refuse(CheckExpect, "A response that answers a request was given to the path for unsolicited ones.")
+	}
+	if len(e.AuthnContexts) > 0 {
+		return nil, refuse(CheckExpect, "Authentication contexts were given to the path for unsolicited responses, where none are asked for.")
 	}
 	return validate(form, e)
 }

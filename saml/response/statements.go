@@ -1,6 +1,7 @@
 package response
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/weir-id/weir/saml/internal/xmltree"
@@ -81,7 +82,42 @@ func (v *validation) authnContext(n *xmltree.Node) *Refusal {
 			v.out.Authorities = append(v.out.Authorities, s)
 		}
 	}
-	return nil
+	return v.askedFor(v.out.AuthnContextClassRef)
+}
+
+// knownContexts are class references by the names that AD FS's console has for the ways of signing in.
+var knownContexts = map[string]string{
+	"urn:federation:authentication:windows":                             "Windows Authentication",
+	"urn:oasis:names:tc:SAML:2.0:ac:classes:Kerberos":                   "Windows Authentication",
+	"urn:oasis:names:tc:SAML:2.0:ac:classes:Password":                   "a password",
+	"urn:oasis:names:tc:SAML:2.0:ac:classes:PasswordProtectedTransport": "Forms Authentication",
+	"urn:oasis:names:tc:SAML:2.0:ac:classes:TLSClient":                  "Certificate Authentication",
+	"urn:oasis:names:tc:SAML:2.0:ac:classes:X509":                       "Certificate Authentication",
+	"http://schemas.microsoft.com/claims/multipleauthn":                 "multi-factor authentication",
+}
+
+// askedFor compares how the person signed in with what was asked for, letter by letter.
+func (v *validation) askedFor(class string) *Refusal {
+	if len(v.AuthnContexts) == 0 || slices.Contains(v.AuthnContexts, class) {
+		return nil
+	}
+	asked := make([]string, 0, 4)
+	for _, c := range v.AuthnContexts {
+		if len(asked) == 3 {
+			asked = append(asked, "…")
+			break
+		}
+		asked = append(asked, quote(c))
+	}
+	const remedy = "have the identity provider sign people in that way, add what it says to RequestedAuthnContext (or to the application's acr_values), or ask for nothing."
+	if class == "" {
+		return refuse(CheckAuthnContext, "The assertion does not say how the person signed in (it has no AuthnContextClassRef), and we asked for exactly %s: "+remedy, strings.Join(asked, ", "))
+	}
+	meaning := ""
+	if known, ok := knownContexts[class]; ok {
+		meaning = " (" + known + ")"
+	}
+	return refuse(CheckAuthnContext, "The person signed in with the authentication context %s%s, and we asked for exactly %s: "+remedy, quote(class), meaning, strings.Join(asked, ", "))
 }
 
 // attributes reads all attribute statements.

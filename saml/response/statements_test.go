@@ -7,6 +7,9 @@ import (
 	"github.com/weir-id/weir/saml/response"
 )
 
+// asked is the authentication context that a reply names by itself.
+const asked = "urn:oasis:names:tc:SAML:2.0:ac:classes:PasswordProtectedTransport"
+
 // statements are well signed and say the wrong thing.
 func statements() map[string]attack {
 	signed := func(old, with string) func(*reply, *response.Expect) {
@@ -94,6 +97,17 @@ func statements() map[string]attack {
 		"ForceAuthn not honoured": {response.CheckForceAuthn, func(_ *reply, e *response.Expect) {
 			e.ForceAuthn, e.RequestTime = true, now.Add(4*time.Minute)
 			e.Now = now.Add(270 * time.Second)
+		}},
+		"another authentication context than was asked for": {response.CheckAuthnContext, func(_ *reply, e *response.Expect) {
+			e.AuthnContexts = []string{"urn:oasis:names:tc:SAML:2.0:ac:classes:X509", "urn:oasis:names:tc:SAML:2.0:ac:classes:passwordprotectedtransport"}
+		}},
+		"no authentication context where one was asked for": {response.CheckAuthnContext, func(r *reply, e *response.Expect) {
+			e.AuthnContexts = []string{asked}
+			r.authn = strings.Replace(r.authn, "<AuthnContextClassRef>"+asked+"</AuthnContextClassRef>", "<AuthnContextDeclRef>"+asked+"</AuthnContextDeclRef>", 1)
+		}},
+		"an authentication context asked for in nobody's request": {response.CheckExpect, func(r *reply, e *response.Expect) {
+			unsolicited(-time.Second)(r, e)
+			e.AuthnContexts = []string{asked}
 		}},
 		"an attribute without a name":         {response.CheckAttributes, signed("<AttributeStatement>", "<AttributeStatement><Attribute/>")},
 		"an unknown element in the assertion": {response.CheckShape, signed("<AttributeStatement>", "<Statements/><AttributeStatement>")},

@@ -1,9 +1,9 @@
 // Package control lets the command line reach a serving process of the same machine and user: over a Unix
-// socket beside the store's file, which only its owner may open. An embedded store has one process, so `weir apply`
-// and `weir backup` ask the one that has it.
+// socket beside the store's file, which only its owner may open. An embedded store has one process, so `weir apply`,
+// `weir backup` and `weir trace` ask the one that has it.
 //
-// It carries file paths and the environment variables that a pool file names, never what is in the store. It owns the
-// socket and the form of questions and answers, not what is done about them.
+// It carries file paths, the environment variables that a pool file names, and traces, which hold no secrets; nothing else that is in the
+// store. It owns the socket and the form of questions and answers, not what is done about them.
 package control
 
 import (
@@ -30,11 +30,18 @@ type Backup struct {
 	Path string `json:"path"` // absolute; must not exist
 }
 
+// Trace asks why a sign-in failed.
+type Trace struct {
+	Reference string `json:"reference"` // "" asks for the newest
+	JSON      bool   `json:"json"`
+}
+
 // Handlers are what a serving process does when asked. They write for a person to read, and the text of their errors is shown
 // to that person as it is.
 type Handlers struct {
 	Apply  func(ctx context.Context, a Apply, out io.Writer) error
 	Backup func(ctx context.Context, b Backup, out io.Writer) error
+	Trace  func(ctx context.Context, t Trace, out io.Writer) error
 }
 
 // maxRequest bounds a request: paths and a few variables.
@@ -51,6 +58,7 @@ func (h Handlers) Server(log *slog.Logger) *http.Server {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /apply", serve(h.Apply))
 	mux.HandleFunc("POST /backup", serve(h.Backup))
+	mux.HandleFunc("POST /trace", serve(h.Trace))
 	return &http.Server{
 		Handler: mux, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, MaxHeaderBytes: 16 << 10,
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn),

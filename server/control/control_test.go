@@ -58,6 +58,10 @@ func echo() control.Handlers {
 			_, _ = fmt.Fprintln(out, "half way")
 			return errors.New("no space at " + b.Path)
 		},
+		Trace: func(_ context.Context, tr control.Trace, out io.Writer) error {
+			_, err := fmt.Fprintf(out, "%s %t\n", tr.Reference, tr.JSON)
+			return err
+		},
 	}
 }
 
@@ -67,6 +71,10 @@ func TestCallBringsTheAnswer(t *testing.T) {
 	err := control.Call(t.Context(), socket, "apply", control.Apply{Path: "/x", Env: map[string]string{"A": "b\n"}, DryRun: true}, &out)
 	if want := "/x map[A:b\n] true\n"; err != nil || out.String() != want {
 		t.Errorf("apply: %v, %q, want %q", err, out.String(), want)
+	}
+	out.Reset()
+	if err := control.Call(t.Context(), socket, "trace", control.Trace{Reference: "R", JSON: true}, &out); err != nil || out.String() != "R true\n" {
+		t.Errorf("trace: %v, %q", err, out.String())
 	}
 	out.Reset()
 	err = control.Call(t.Context(), socket, "backup", control.Backup{Path: "/y"}, &out)

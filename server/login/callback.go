@@ -10,7 +10,6 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/weir-id/weir/federation"
-	"github.com/weir-id/weir/federation/audit"
 	"github.com/weir-id/weir/federation/fault"
 	"github.com/weir-id/weir/server/login/page"
 	"github.com/weir-id/weir/server/web"
@@ -29,7 +28,7 @@ var errElsewhere = errors.New("the answer came to another callback address than 
 func (s *Service) Callback(c echo.Context) error {
 	params, err := web.Params(c)
 	if err != nil {
-		return err
+		return s.OAuth.SignInFailed(c, federation.Attempt{}, err)
 	}
 	r := c.Request()
 	id := params.Get("state")
@@ -48,10 +47,10 @@ func (s *Service) Callback(c echo.Context) error {
 	s.Site.DropAttempt(c, id) // one answer per attempt, good or bad
 	if err != nil {
 		s.Site.SetCarried(c, s.OAuth.Broker.Carry(id, sealed, ans))
-		return s.failed(c, federation.Attempt{ID: web.Clip(id)}, err)
+		return s.OAuth.SignInFailed(c, federation.Attempt{ID: web.Clip(id)}, err)
 	}
 	if u, err := url.Parse(a.CallbackURL); err != nil || u.Path != r.URL.Path {
-		return s.failed(c, a, fault.New(fault.Expired, "This sign-in is no longer valid. Go back to the application and start again.", errElsewhere))
+		return s.OAuth.SignInFailed(c, a, fault.New(fault.Expired, "This sign-in is no longer valid. Go back to the application and start again.", errElsewhere))
 	}
 	ans.Carried = s.OAuth.Broker.Carried(a, s.Site.Carried(c, a.PoolID, a.Provider))
 	login, err := s.OAuth.Broker.Finish(r.Context(), a, ans)
@@ -63,12 +62,26 @@ func (s *Service) Callback(c echo.Context) error {
 		if code := fault.CodeOf(err); strings.HasPrefix(r.URL.Path, "/saml2/") && (code == fault.Upstream || code == fault.Config) {
 			re.Code = "server_error" // as the original answers a response that it cannot accept
 		}
-		return s.failed(c, a, re)
+		return s.OAuth.SignInFailed(c, a, re)
 	}
 	if login.Carried {
 		s.Site.DropCarried(c, a.PoolID, a.Provider)
 	}
 	return s.OAuth.Deliver(c, login, a.PoolID)
+}
+
+// Oversized records the answers that are refused for their size before Callback sees them: somebody in very many groups is the usual reason. It
+// stands before the limit on bodies.
+func (s *Service) Oversized(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		err := next(c)
+		var he *echo.HTTPError
+		// What Callback returns is a fault, and recorded.
+		if errors.As(err, &he) && he.Code == http.StatusRequestEntityTooLarge && fault.CodeOf(err) == fault.Internal {
+			return s.OAuth.SignInFailed(c, federation.Attempt{}, fault.New(fault.TooLarge, "The request is too large.", err))
+		}
+		return err
+	}
 }
 
 // answer is the request as a provider's answer.
@@ -86,13 +99,6 @@ func answer(r *http.Request, params url.Values) federation.Response {
 func (s *Service) mayRepost(c echo.Context) bool {
 	r := c.Request()
 	return r.Method == http.MethodPost && !s.Site.Secure() && r.URL.Query().Get(reposted) == ""
-}
-
-func (s *Service) failed(c echo.Context, a federation.Attempt, err error) error {
-	ctx := c.Request().Context()
-	s.OAuth.Audit.Record(ctx, audit.LoginFailed{Pool: a.PoolID, Client: a.Request.ClientID, Provider: a.Provider, Attempt: a.ID,
-		Code: fault.CodeOf(err).String(), Reason: err.Error(), Reference: web.RequestID(ctx)})
-	return err
 }
 
 // repost answers a cross-site POST whose Lax cookie the browser held back (plain http only) with a

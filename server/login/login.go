@@ -4,6 +4,7 @@ package login
 
 import (
 	"bytes"
+	"context"
 	"io"
 	"net/http"
 	"net/url"
@@ -114,14 +115,14 @@ func (s *Service) Login(c echo.Context) error {
 			return c.Redirect(http.StatusSeeOther, authorizeURL(params, idp.Name))
 		}
 	}
-	for _, name := range a.Client.Providers {
-		if name != pool.LocalProvider { // local accounts bring their own form
-			view.Providers = append(view.Providers, page.Provider{Name: name, URL: authorizeURL(params, name)})
-		}
-	}
-	if found, err := s.anyIdentifier(c, a); err != nil {
+	offered, err := s.offered(ctx, a)
+	if err != nil {
 		return err
-	} else if found || email != "" {
+	}
+	for _, idp := range offered {
+		view.Providers = append(view.Providers, page.Provider{Name: idp.Name, URL: authorizeURL(params, idp.Name), Brand: page.Brand(idp.Brand())})
+	}
+	if anyIdentifier(offered) || email != "" {
 		view.Email = &page.EmailForm{Action: "/login", Params: page.Params(params), Value: email, Unknown: email != ""}
 		if email == "" {
 			view.Email.Value = a.Request.LoginHint
@@ -134,18 +135,30 @@ func (s *Service) Login(c echo.Context) error {
 	return write(c, page.KindChooser, status, func(w io.Writer) error { return s.Renderer.Chooser(w, view) })
 }
 
-// anyIdentifier reports whether an e-mail address could lead to any provider of the client: otherwise the field would be a trap.
-func (s *Service) anyIdentifier(c echo.Context, a oauth.Authorization) (bool, error) {
-	all, err := s.OAuth.Directory.Providers(c.Request().Context(), a.Pool.ID)
+// offered returns the client's providers, in its order. Of one that the directory no longer has, only the name is known: its
+// button stays, and leads to the page that says what is wrong.
+func (s *Service) offered(ctx context.Context, a oauth.Authorization) ([]pool.IdentityProvider, error) {
+	all, err := s.OAuth.Directory.Providers(ctx, a.Pool.ID)
 	if err != nil {
-		return false, err
+		return nil, err
 	}
-	for _, idp := range all {
-		if len(idp.Identifiers) > 0 && slices.Contains(a.Client.Providers, idp.Name) {
-			return true, nil
+	var out []pool.IdentityProvider
+	for _, name := range a.Client.Providers {
+		if name == pool.LocalProvider {
+			continue // local accounts bring their own form
 		}
+		idp := pool.IdentityProvider{PoolID: a.Pool.ID, Name: name}
+		if i := slices.IndexFunc(all, func(p pool.IdentityProvider) bool { return p.Name == name }); i >= 0 {
+			idp = all[i]
+		}
+		out = append(out, idp)
 	}
-	return false, nil
+	return out, nil
+}
+
+// anyIdentifier reports whether an e-mail address could lead to any of the providers: otherwise the field would be a trap.
+func anyIdentifier(offered []pool.IdentityProvider) bool {
+	return slices.ContainsFunc(offered, func(p pool.IdentityProvider) bool { return len(p.Identifiers) > 0 })
 }
 
 func authorizeURL(params url.Values, provider string) string {

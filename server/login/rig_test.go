@@ -16,6 +16,9 @@ var (
 	eve = servertest.As("eve")
 )
 
+// firstTrace is all that the first failure of a Weir writes: a trace, and the numbers of the next 32 of them.
+const firstTrace = "trace 1, trace_turn 1"
+
 // failed checks that a sign-in was recorded as failed for that reason, under the answer's reference.
 func failed(t *testing.T, w *servertest.Weir, p *servertest.Page, reason string) {
 	t.Helper()

@@ -41,7 +41,7 @@ func (s *Service) unsolicited(c echo.Context, params url.Values) error {
 		if re := (*web.RedirectError)(nil); errors.As(err, &re) {
 			err = re.Err
 		}
-		return s.failed(c, at, err)
+		return s.OAuth.SignInFailed(c, at, err)
 	}
 	origin, err := s.Site.OriginOrBase(c)
 	if err != nil {
@@ -147,7 +147,7 @@ func (s *Service) finishLogout(c echo.Context, params url.Values) error {
 	s.Site.DropLogout(c, id)
 	l, err := s.OAuth.Broker.FinishLogout(ctx, id, sealed, answer(c.Request(), params))
 	if err != nil {
-		s.OAuth.LogoutFailed(ctx, l.PoolID, l.Provider, err)
+		s.OAuth.SignOutFailed(c, oauth.SignOutFailure{PoolID: l.PoolID, Provider: l.Provider, Ours: l.PoolID != ""}, err)
 	}
 	return s.OAuth.SignedOut(c, l.Target)
 }
@@ -165,11 +165,13 @@ func (s *Service) logoutAsked(c echo.Context, params url.Values) error {
 		return err
 	}
 	var to *heard
+	var refused []pool.IdentityProvider
+	var causes []error
 	refusal := error(fault.New(fault.Invalid, "The sign-out message is of no identity provider that is known here.", nil))
 	for _, idp := range senders {
 		h, err := s.endUpstream(c, origin, idp, r)
 		if err != nil {
-			s.OAuth.LogoutFailed(ctx, idp.PoolID, idp.Name, err)
+			refused, causes = append(refused, idp), append(causes, err)
 			refusal = err
 			continue
 		}
@@ -183,12 +185,15 @@ func (s *Service) logoutAsked(c echo.Context, params url.Values) error {
 			}
 		}
 	}
+	for i, idp := range refused { // whether anybody is shown it is known only now
+		s.OAuth.SignOutFailed(c, oauth.SignOutFailure{PoolID: idp.PoolID, Provider: idp.Name, Refused: to == nil}, causes[i])
+	}
 	if to == nil {
 		return refusal
 	}
 	ch, err := to.listener.AnswerLogout(ctx, to.notice, to.done)
 	if err != nil { // the sessions have ended all the same
-		s.OAuth.LogoutFailed(ctx, to.notice.PoolID, to.notice.Provider, err)
+		s.OAuth.SignOutFailed(c, oauth.SignOutFailure{PoolID: to.notice.PoolID, Provider: to.notice.Provider, Ours: true}, err)
 		return s.OAuth.SignedOut(c, "")
 	}
 	return s.OAuth.Challenge(c, ch)
@@ -218,7 +223,7 @@ func (s *Service) endUpstream(c echo.Context, origin web.Origin, idp pool.Identi
 	}
 	ended, err := s.OAuth.Broker.EndUpstream(ctx, notice)
 	if err != nil {
-		s.OAuth.LogoutFailed(ctx, idp.PoolID, idp.Name, err)
+		s.OAuth.SignOutFailed(c, oauth.SignOutFailure{PoolID: idp.PoolID, Provider: idp.Name, Ours: true}, err)
 	}
 	return heard{listener: listener, notice: notice, ended: ended, done: err == nil}, nil
 }

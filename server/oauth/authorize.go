@@ -10,7 +10,6 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/weir-id/weir/federation"
-	"github.com/weir-id/weir/federation/audit"
 	"github.com/weir-id/weir/federation/fault"
 	"github.com/weir-id/weir/federation/token"
 	"github.com/weir-id/weir/server/web"
@@ -59,9 +58,8 @@ func (s *Service) start(c echo.Context, a Authorization, origin web.Origin) erro
 	ctx := c.Request().Context()
 	st, err := s.Broker.Begin(ctx, a.Pool, *a.Wanted, a.Request, origin.URL+a.Wanted.CallbackPath())
 	if err != nil {
-		s.Audit.Record(ctx, audit.LoginFailed{Pool: a.Pool.ID, Client: a.Client.ID, Provider: a.Wanted.Name,
-			Code: fault.CodeOf(err).String(), Reason: err.Error(), Reference: web.RequestID(ctx)})
-		return s.refusal(a, "", err)
+		at := federation.Attempt{PoolID: a.Pool.ID, Provider: a.Wanted.Name, Started: s.Broker.Now(), Request: a.Request}
+		return s.SignInFailed(c, at, s.refusal(a, "", err))
 	}
 	s.Site.SetAttempt(c, st.Attempt, st.Sealed)
 	return s.Challenge(c, st.Challenge)

@@ -1,7 +1,6 @@
 package oauth
 
 import (
-	"context"
 	"errors"
 	"net/http"
 	"net/url"
@@ -10,7 +9,6 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/weir-id/weir/federation"
-	"github.com/weir-id/weir/federation/audit"
 	"github.com/weir-id/weir/federation/fault"
 	"github.com/weir-id/weir/federation/pool"
 	"github.com/weir-id/weir/federation/token"
@@ -83,16 +81,11 @@ func (s *Service) upstreamLogout(c echo.Context, began token.Grant, origin web.O
 		return false, nil
 	}
 	if err != nil {
-		s.LogoutFailed(ctx, began.PoolID, began.Provider, err)
+		s.SignOutFailed(c, SignOutFailure{PoolID: began.PoolID, Provider: began.Provider, Ours: true}, err)
 		return false, nil
 	}
 	s.Site.SetLogout(c, st.Logout.ID, st.Sealed)
 	return true, s.Challenge(c, st.Challenge)
-}
-
-// LogoutFailed records that a provider's side of a sign-out failed.
-func (s *Service) LogoutFailed(ctx context.Context, poolID, provider string, err error) {
-	s.Audit.Record(ctx, audit.LogoutFailed{Pool: poolID, Provider: provider, Reason: err.Error(), Reference: web.RequestID(ctx)})
 }
 
 // Challenge sends the browser to a provider.

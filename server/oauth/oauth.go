@@ -13,6 +13,7 @@ import (
 	"github.com/weir-id/weir/federation/audit"
 	"github.com/weir-id/weir/federation/pool"
 	"github.com/weir-id/weir/federation/token"
+	"github.com/weir-id/weir/federation/trace"
 	"github.com/weir-id/weir/server/web"
 )
 
@@ -25,6 +26,7 @@ type Service struct {
 	Issuer    *token.Issuer
 	Keys      *token.Keys
 	Audit     audit.Recorder
+	Traces    *trace.Traces
 	// Pages answer a browser where a redirect will not do. Implemented by server/login.
 	Pages Pages
 }

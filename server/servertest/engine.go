@@ -17,6 +17,7 @@ type Engine struct {
 	mu     sync.Mutex
 	writes map[string]int
 	down   bool
+	full   []string // kinds
 }
 
 // Reset forgets the counts.
@@ -55,6 +56,22 @@ func (e *Engine) SetDown(down bool) {
 	e.down = down
 }
 
+// SetFull makes every Put of a document of these kinds fail with store.ErrUnavailable.
+func (e *Engine) SetFull(kinds ...string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.full = kinds
+}
+
+func (e *Engine) isFull(kind string) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if slices.Contains(e.full, kind) {
+		return fmt.Errorf("servertest: %s: %w", kind, store.ErrUnavailable)
+	}
+	return nil
+}
+
 func (e *Engine) isDown() error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -91,6 +108,9 @@ func (e *Engine) GetBy(ctx context.Context, kind, unique string) (store.Doc, err
 // Put implements store.Engine.
 func (e *Engine) Put(ctx context.Context, kind string, d store.Doc) (uint64, error) {
 	if err := e.isDown(); err != nil {
+		return 0, err
+	}
+	if err := e.isFull(kind); err != nil {
 		return 0, err
 	}
 	v, err := e.Engine.Put(ctx, kind, d)

@@ -33,6 +33,7 @@ import (
 	"github.com/weir-id/weir/federation/store"
 	"github.com/weir-id/weir/federation/store/bolt"
 	"github.com/weir-id/weir/federation/token"
+	"github.com/weir-id/weir/federation/trace"
 	"github.com/weir-id/weir/providers"
 	"github.com/weir-id/weir/saml"
 	"github.com/weir-id/weir/server"
@@ -78,6 +79,7 @@ type Weir struct {
 	Once      *once.Memory
 	Broker    *federation.Broker
 	SAMLKeys  *samlsp.Keys
+	Traces    *trace.Traces
 	Server    *server.Server
 	Handler   http.Handler
 	Log       *Log
@@ -175,10 +177,11 @@ func (w *Weir) wire(o Options) {
 	w.Grants = &token.Grants{Engine: w.Engine, Ring: w.Ring, Now: now}
 	w.Once = &once.Memory{Engine: w.Engine, Ring: w.Ring, Now: now}
 	w.Broker = &federation.Broker{Directory: w.Directory, Providers: set, Grants: w.Grants, Once: w.Once, Ring: w.Ring, Audit: recorder, Now: now}
+	w.Traces = &trace.Traces{Engine: w.Engine, Ring: w.Ring, Now: now, Logger: logger}
 	w.Server = &server.Server{
 		Site:      &web.Site{Base: base, Directory: w.Directory, TrustedProxies: o.TrustedProxies},
 		Directory: w.Directory, Broker: w.Broker, Grants: w.Grants, Issuer: w.Issuer, Keys: w.Keys,
-		Audit: recorder, Logger: logger, Metrics: w.Metrics, Now: now, TrustedProxies: o.TrustedProxies,
+		Audit: recorder, Traces: w.Traces, Logger: logger, Metrics: w.Metrics, Now: now, TrustedProxies: o.TrustedProxies,
 	}
 }
 

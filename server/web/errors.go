@@ -17,6 +17,14 @@ type RedirectError struct {
 // Error implements error.
 func (e *RedirectError) Error() string { return "to the client: " + e.Err.Error() }
 
+// ErrorCode is the OAuth error code that the application gets.
+func (e *RedirectError) ErrorCode() string {
+	if e.Code != "" {
+		return e.Code
+	}
+	return AuthorizationErrorCode(e.Err)
+}
+
 // Unwrap returns the fault.
 func (e *RedirectError) Unwrap() error { return e.Err }
 

@@ -6,6 +6,7 @@ import (
 	"embed"
 	"encoding/hex"
 	"fmt"
+	"maps"
 	"net/http"
 	"path"
 	"strings"
@@ -37,12 +38,16 @@ type asset struct {
 	body                    []byte
 }
 
-// assets are the files by name ("weir.css").
+// assets are the files by name ("weir.css", "marks/google.svg").
 type assets map[string]asset
 
 func loadAssets() (assets, error) {
+	types := maps.Clone(assetTypes)
+	for _, k := range looks {
+		types[markFile(k.light)], types[markFile(k.dark)] = "image/svg+xml", "image/svg+xml"
+	}
 	as := assets{}
-	for name, contentType := range assetTypes {
+	for name, contentType := range types {
 		body, err := assetFiles.ReadFile("assets/" + name)
 		if err != nil {
 			return nil, fmt.Errorf("read %s: %w", name, err)
@@ -62,7 +67,7 @@ func loadAssets() (assets, error) {
 
 func (as assets) path(name string) string { return as[name].path }
 
-// Assets serves the style sheet, the script and the icons under AssetPrefix. A path holds the hash
+// Assets serves the style sheet, the script, the icons and the brands' marks under AssetPrefix. A path holds the hash
 // of its content, so answers may be kept for ever (RFC 8246); every other path is 404.
 func (r *Renderer) Assets() http.Handler {
 	byPath := make(map[string]asset, len(r.assets))

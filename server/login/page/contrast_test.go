@@ -1,13 +1,16 @@
 package page_test
 
 import (
-	"maps"
 	"math"
+	"net/http"
 	"os"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/weir-id/weir/server/login/page"
 )
 
 // luminance is the relative luminance of "#rrggbb" (WCAG 2.2).
@@ -55,11 +58,12 @@ func schemes(t *testing.T) (light, dark map[string]string) {
 		}
 		return out
 	}
-	light = read(before)
-	dark = maps.Clone(light)
-	maps.Copy(dark, read(block))
+	light, dark = read(before), read(block)
+	if len(dark) != len(light) {
+		t.Errorf("%d light and %d dark colours", len(light), len(dark))
+	}
 	for name := range light {
-		if light[name] == dark[name] {
+		if dark[name] == "" {
 			t.Errorf("--%s has no dark value", name)
 		}
 	}
@@ -97,6 +101,57 @@ func TestContrast(t *testing.T) {
 	}
 }
 
+// Of every brand's button the words can be read, under the pointer too, and it can be told from the page: by its fill or by its edge.
+func TestContrastOfBrands(t *testing.T) {
+	light, dark := schemes(t)
+	for scheme, colours := range map[string]map[string]string{"light": light, "dark": dark} {
+		for _, b := range brands {
+			c := strings.ToLower(string(b))
+			for _, back := range []string{c, c + "-hover"} {
+				if got := contrast(t, colours[c+"-text"], colours[back]); got < 4.5 {
+					t.Errorf("%s: %s-text on %s has %.2f", scheme, c, back, got)
+				}
+				if got := max(contrast(t, colours[c+"-edge"], colours["card"]), contrast(t, colours[back], colours["card"])); got < 3 {
+					t.Errorf("%s: neither the edge nor the fill %s is seen: %.2f", scheme, back, got)
+				}
+			}
+		}
+	}
+}
+
+// A mark of one colour is seen on its button. Those of several are their companies' to choose (logotypes, WCAG 2.2 section 1.4.11).
+func TestContrastOfMarks(t *testing.T) {
+	light, dark := schemes(t)
+	single := 0
+	for _, b := range branded {
+		doc := render(t, chooser(page.Chooser{Providers: []page.Provider{b}}))
+		img, source := named(parse(t, doc), "img"), named(parse(t, doc), "source")
+		files := map[string]string{"light": attr(img[0], "src"), "dark": attr(img[0], "src")}
+		if len(source) == 1 {
+			files["dark"] = attr(source[0], "srcset")
+		}
+		for scheme, colours := range map[string]map[string]string{"light": light, "dark": dark} {
+			found := colour.FindAllString(get(t, http.MethodGet, files[scheme]).Body.String(), -1)
+			slices.Sort(found)
+			if found = slices.Compact(found); len(found) != 1 {
+				continue
+			}
+			single++
+			c := strings.ToLower(string(b.Brand))
+			for _, back := range []string{c, c + "-hover"} {
+				if got := contrast(t, found[0], colours[back]); got < 3 {
+					t.Errorf("%s: the mark %s on %s has %.2f", scheme, found[0], back, got)
+				}
+			}
+		}
+	}
+	if single < 2*5 {
+		t.Errorf("only %d marks of one colour", single)
+	}
+}
+
+var colour = regexp.MustCompile(`#[0-9a-f]+`)
+
 func TestContrastIsComputedAsWCAGDoes(t *testing.T) {
 	if got := contrast(t, "#ffffff", "#000000"); math.Abs(got-21) > 1e-9 {
 		t.Errorf("black on white: %f", got)
@@ -106,7 +161,7 @@ func TestContrastIsComputedAsWCAGDoes(t *testing.T) {
 	}
 }
 
-// Colours stand only at the top, so that a brand can replace them all.
+// Colours stand only at the top, so that a pool can replace them all.
 func TestColoursAreCustomProperties(t *testing.T) {
 	css, err := os.ReadFile("assets/weir.css")
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"net/http"
 	"net/http/httptest"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -55,7 +56,7 @@ func TestPageHeaders(t *testing.T) {
 	}
 }
 
-var assetPath = regexp.MustCompile(`"(/assets/[a-z]+-([0-9a-f]{16})\.(?:css|js|svg|png))"`)
+var assetPath = regexp.MustCompile(`"(/assets/[a-z0-9/-]+-([0-9a-f]{16})\.(?:css|js|svg|png))"`)
 
 // linked returns the asset paths of the pages, path -> hash.
 func linked(t *testing.T) map[string]string {
@@ -66,10 +67,20 @@ func linked(t *testing.T) map[string]string {
 			out[m[1]] = m[2]
 		}
 	}
-	if len(out) != 4 {
+	if len(out) != 4+len(markFiles(t)) {
 		t.Fatalf("assets linked from the pages: %v", out)
 	}
 	return out
+}
+
+// markFiles are the brands' marks as they are embedded: each of them is linked from a page.
+func markFiles(t *testing.T) []string {
+	t.Helper()
+	files, err := filepath.Glob("assets/marks/*.svg")
+	if err != nil || len(files) < len(brands) {
+		t.Fatalf("marks: %v, %v", files, err)
+	}
+	return files
 }
 
 func get(t *testing.T, method, path string, header ...string) *httptest.ResponseRecorder {
@@ -111,14 +122,14 @@ func TestAssetNamesAreTheirContent(t *testing.T) {
 }
 
 func TestOtherAssetPathsAreNotFound(t *testing.T) {
-	for _, path := range []string{"/assets/", "/assets/weir.css", "/assets/weir-0000000000000000.css", "/assets/../page.go", "/assets/icon.svg"} {
+	for _, path := range []string{"/assets/", "/assets/weir.css", "/assets/weir-0000000000000000.css", "/assets/../page.go", "/assets/icon.svg", "/assets/marks/", "/assets/marks/google.svg"} {
 		if w := get(t, http.MethodGet, path); w.Code != http.StatusNotFound || w.Header().Get("Cache-Control") != "" {
 			t.Errorf("%s: status %d, %v", path, w.Code, w.Header())
 		}
 	}
 }
 
-// The style sheet and the icon load nothing: the policy would refuse it, and privacy forbids it.
+// The style sheet, the icon and the marks load nothing: the policy would refuse it, and privacy forbids it.
 func TestAssetsReferToNothing(t *testing.T) {
 	for path := range linked(t) {
 		body := get(t, http.MethodGet, path).Body.Bytes()

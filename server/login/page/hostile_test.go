@@ -20,7 +20,7 @@ var hostile = []string{
 func TestHostileTextStaysText(t *testing.T) {
 	pages := func(s string) map[string]renderFunc {
 		return map[string]renderFunc{
-			"chooser": chooser(page.Chooser{ClientName: s, Providers: []page.Provider{{Name: s, URL: "/x"}}, Email: &page.EmailForm{
+			"chooser": chooser(page.Chooser{ClientName: s, Providers: []page.Provider{{Name: s, URL: "/x"}, {Name: s, URL: "/x", Brand: page.GitHub}}, Email: &page.EmailForm{
 				Action: "/login", Value: s, Unknown: true, Params: []page.Param{{Name: s, Value: s}},
 			}}),
 			"error":     errorPage(page.Error{Sentence: s, Reference: s, Again: "/login", Back: page.Link{Name: s, URL: "/"}}),

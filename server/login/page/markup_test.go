@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -60,7 +61,7 @@ func named(nodes []*html.Node, name string) []*html.Node {
 
 // unbalanced returns the first tag that does not close what is open; the parser itself forgives everything.
 func unbalanced(doc string) string {
-	void := map[string]bool{"meta": true, "link": true, "input": true}
+	void := map[string]bool{"meta": true, "link": true, "input": true, "img": true, "source": true}
 	var open []string
 	z := html.NewTokenizer(strings.NewReader(doc))
 	for {
@@ -131,6 +132,11 @@ func TestEveryPageIsWellFormedAndNamed(t *testing.T) {
 			for _, svg := range named(nodes, "svg") {
 				if attr(svg, "aria-hidden") != "true" {
 					t.Error("a drawing is read out")
+				}
+			}
+			for _, img := range named(nodes, "img") {
+				if !slices.Contains(img.Attr, html.Attribute{Key: "alt"}) {
+					t.Errorf("a picture is read out: %v", img.Attr)
 				}
 			}
 		})

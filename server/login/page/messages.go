@@ -19,6 +19,9 @@ type Messages struct {
 	NoProvidersHelp string
 	UnnamedProvider string
 
+	WithBrand map[Brand]Phrase // around the brand or the provider's name, in the words that the brand wants
+	OfBrand   Phrase           // around the brand, behind the provider's name
+
 	Problems       map[Problem]ProblemText
 	Reference      string
 	ReferenceHelp  string
@@ -62,6 +65,20 @@ var English = Messages{
 	NoProviders:     "No way to sign in is set up for this application yet.",
 	NoProvidersHelp: "Please tell the administrator of the application.",
 	UnnamedProvider: "another service",
+
+	WithBrand: map[Brand]Phrase{
+		Google:    {"Sign in with ", ""},
+		Facebook:  {"Continue with ", ""},
+		Apple:     {"Sign in with ", ""},
+		Amazon:    {"Login with ", ""},
+		Microsoft: {"Sign in with ", ""},
+		GitHub:    {"Sign in with ", ""},
+		GitLab:    {"Sign in with ", ""},
+		LinkedIn:  {"Sign in with ", ""},
+		Okta:      {"Sign in with ", ""},
+		Auth0:     {"Sign in with ", ""},
+	},
+	OfBrand: Phrase{" (", ")"},
 
 	Problems: map[Problem]ProblemText{
 		Failed: {

@@ -1,5 +1,5 @@
 // Package page owns every page that a person sees: their HTML templates, the one
-// style sheet, the one script, the icons, the sentences on them and the HTTP headers they must be sent with.
+// style sheet, the one script, the icons, the marks and words of the brands' buttons, the sentences on them and the HTTP headers they must be sent with.
 //
 // It does not own what is decided before a page is shown: which providers a client has, whether a URL is
 // registered, which status an error has. Callers (package server/login) pass views that are
@@ -76,7 +76,7 @@ type frame struct {
 
 // Chooser writes the sign-in page. It fails before the first byte where a URL in the view is not one that a page may lead to.
 func (r *Renderer) Chooser(w io.Writer, v Chooser) error {
-	p, err := v.prepare(r.messages)
+	p, err := v.prepare(r.messages, r.assets)
 	if err != nil {
 		return fmt.Errorf("page: chooser: %w", err)
 	}

@@ -34,6 +34,23 @@ func providers(names ...string) []page.Provider {
 	return out
 }
 
+// brands are all brands, and branded one button of each under the name that the kind or preset suggests.
+var (
+	brands = []page.Brand{
+		page.Google, page.Facebook, page.Apple, page.Amazon, page.Microsoft,
+		page.GitHub, page.GitLab, page.LinkedIn, page.Okta, page.Auth0,
+	}
+	branded = withBrands(brands, "Google", "Facebook", "SignInWithApple", "LoginWithAmazon", "EntraID", "GitHub", "GitLab", "LinkedIn", "Okta", "Auth0")
+)
+
+func withBrands(b []page.Brand, names ...string) []page.Provider {
+	out := providers(names...)
+	for i := range out {
+		out[i].Brand = b[i]
+	}
+	return out
+}
+
 func numbered(n int) []page.Provider {
 	var names []string
 	for i := range n {
@@ -72,6 +89,8 @@ var every = map[string]renderFunc{
 	"chooser-none":       chooser(page.Chooser{ClientName: "Riverbank Portal"}),
 	"chooser-email-only": chooser(page.Chooser{Email: email("ada@example.com", false)}),
 	"chooser-no-email":   chooser(page.Chooser{ClientName: "Riverbank Portal", Providers: three}),
+	"chooser-brands":     chooser(page.Chooser{ClientName: "Riverbank Portal", Providers: append(branded[:4:4], three[:2]...), Email: email("", false)}),
+	"chooser-brands-all": chooser(page.Chooser{ClientName: "Riverbank Portal", Providers: append(branded[:len(branded):len(branded)], three[0]), Email: email("", false)}),
 	"error":              errorPage(page.Error{Sentence: "The identity provider's answer could not be verified.", Reference: "7F3K-92QX", Back: app}),
 	"error-cancelled":    errorPage(page.Error{Problem: page.Cancelled, Sentence: "The identity provider did not let you in.", Reference: "7F3K-92QX", Again: "/login?client_id=x", Back: app}),
 	"error-expired":      errorPage(page.Error{Problem: page.Expired, Sentence: "This sign-in is no longer valid.", Reference: "7F3K-92QX"}),

@@ -48,8 +48,9 @@ type Chooser struct {
 
 // Provider is one button.
 type Provider struct {
-	Name string // as shown
-	URL  string // where a GET starts the sign-in with it
+	Name  string // as shown
+	URL   string // where a GET starts the sign-in with it
+	Brand Brand  // whose button it is
 }
 
 // EmailForm is the form that finds a provider by the domain of an e-mail address.
@@ -117,7 +118,11 @@ type chooserData struct {
 	Email     *emailData
 }
 
-type providerData struct{ Name, Initial, URL string }
+// providerData is a button: with an Initial, or with the brand's class and its marks (paths of assets).
+type providerData struct {
+	label
+	URL, Initial, Class, Light, Dark string
+}
 
 type emailData struct {
 	Action, Field, Value string
@@ -129,17 +134,24 @@ type emailData struct {
 // fewer fit on a phone's screen together with the field.
 const manyProviders = 7
 
-func (v Chooser) prepare(m Messages) (chooserData, error) {
+func (v Chooser) prepare(m Messages, as assets) (chooserData, error) {
 	d := chooserData{Client: displayName(v.ClientName), Many: len(v.Providers) >= manyProviders}
-	for _, p := range v.Providers {
-		if !mayLeadTo(p.URL) {
+	shown := slices.Clone(v.Providers)
+	for i := range shown {
+		if !mayLeadTo(shown[i].URL) {
 			return chooserData{}, ErrURL
 		}
-		name := displayName(p.Name)
-		if name == "" {
-			name = m.UnnamedProvider
+		shown[i].Name = displayName(shown[i].Name)
+	}
+	for i, l := range m.labels(shown) {
+		b := providerData{label: l, URL: shown[i].URL}
+		if k, ok := looks[shown[i].Brand]; ok {
+			b.Class = strings.ToLower(string(shown[i].Brand))
+			b.Light, b.Dark = as.path(markFile(k.light)), as.path(markFile(k.dark))
+		} else {
+			b.Initial = initial(l.Name)
 		}
-		d.Providers = append(d.Providers, providerData{Name: name, Initial: initial(name), URL: p.URL})
+		d.Providers = append(d.Providers, b)
 	}
 	if v.Email == nil {
 		return d, nil

@@ -1,0 +1,67 @@
+package oauth
+
+import (
+	"errors"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/weir-id/weir/federation"
+	"github.com/weir-id/weir/federation/audit"
+	"github.com/weir-id/weir/federation/fault"
+	"github.com/weir-id/weir/federation/trace"
+	"github.com/weir-id/weir/server/web"
+)
+
+// SignInFailed records, in the audit stream and as a trace, that a sign-in ends without a code, and returns err, which is on its way to the writer of
+// errors. a is what is known of the attempt: one that was opened, or is being made, has its start.
+func (s *Service) SignInFailed(c echo.Context, a federation.Attempt, err error) error {
+	ctx := c.Request().Context()
+	s.Audit.Record(ctx, audit.LoginFailed{Pool: a.PoolID, Client: a.Request.ClientID, Provider: a.Provider, Attempt: a.ID,
+		Code: fault.CodeOf(err).String(), Reason: err.Error(), Reference: web.RequestID(ctx)})
+	shown := trace.Shown{Where: trace.OnPage}
+	cause := err
+	if re := (*web.RedirectError)(nil); errors.As(err, &re) {
+		shown = trace.Shown{Where: trace.AtClient, Error: re.ErrorCode()}
+		cause = re.Err
+	}
+	s.trace(c, trace.Failure{
+		Trace: trace.Trace{Kind: trace.SignIn, Began: a.Started, Pool: a.PoolID, Client: a.Request.ClientID, Provider: a.Provider, Attempt: a.ID, Shown: shown},
+		Err:   cause, Ours: !a.Started.IsZero(),
+	})
+	return err
+}
+
+// SignOutFailure says of a failed sign-out what the error does not.
+type SignOutFailure struct {
+	PoolID, Provider string
+	// Ours: a session or a sign-out of ours was part of it. The other case is a message of a provider, which anybody can write.
+	Ours bool
+	// Refused: the person is shown the error. Otherwise they go on and see nothing of it.
+	Refused bool
+}
+
+// SignOutFailed records that a provider's side of a sign-out failed.
+func (s *Service) SignOutFailed(c echo.Context, f SignOutFailure, err error) {
+	ctx := c.Request().Context()
+	s.Audit.Record(ctx, audit.LogoutFailed{Pool: f.PoolID, Provider: f.Provider, Reason: err.Error(), Reference: web.RequestID(ctx)})
+	shown := trace.Shown{Where: trace.Onward}
+	if f.Refused {
+		shown.Where = trace.OnPage
+	}
+	s.trace(c, trace.Failure{
+		Trace: trace.Trace{Kind: trace.SignOut, Pool: f.PoolID, Provider: f.Provider, Shown: shown}, Err: err, Ours: f.Ours,
+	})
+}
+
+// trace adds what the request says.
+func (s *Service) trace(c echo.Context, f trace.Failure) {
+	r := c.Request()
+	f.Reference, f.Method, f.Path, f.Address = web.RequestID(r.Context()), web.Clip(r.Method), web.Clip(r.URL.Path), c.RealIP()
+	if f.Pool != "" && f.Provider != "" {
+		// Out of the directory's cache. A provider that is gone has no type any more.
+		if idp, err := s.Directory.Provider(r.Context(), f.Pool, f.Provider); err == nil {
+			f.ProviderType = idp.Type
+		}
+	}
+	s.Traces.Record(r.Context(), f)
+}
