@@ -27,7 +27,7 @@ var (
 func guides(t *testing.T) map[string]string {
 	t.Helper()
 	pages := map[string]string{}
-	for _, pattern := range []string{"*.md", "docs/*.md", "docs/decisions/*.md"} {
+	for _, pattern := range []string{"*.md", "docs/*.md", "docs/decisions/*.md", "docs/providers/*.md"} {
 		names, err := fs.Glob(os.DirFS("../.."), pattern)
 		if err != nil {
 			t.Fatal(err)
