@@ -117,6 +117,9 @@ func TestAppleNameSurvivesARefusingPool(t *testing.T) {
 	a.Weir = restarted
 	a.Web().Code(a.signIn(a.Browser()))
 	a.named(adaAtApple, "Ada Lovelace")
+	if got := a.Engine.Written(); got != "grant 1, said_once 1, user 1" {
+		t.Errorf("written: %s", got)
+	}
 	if docs, err := a.Engine.List(t.Context(), "said_once", "", "", 10); err != nil || len(docs) != 0 {
 		t.Errorf("%d documents are left, %v", len(docs), err)
 	}
