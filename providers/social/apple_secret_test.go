@@ -127,17 +127,6 @@ func TestAppleRefusesTheClient(t *testing.T) {
 			}
 		})
 	}
-	t.Run("in the form of the fixture", func(t *testing.T) {
-		a := startApple(t)
-		a.up.Change(func(s *socialtest.Server) {
-			s.Override = map[string]http.HandlerFunc{"/auth/token": func(w http.ResponseWriter, _ *http.Request) {
-				w.Header().Set("Content-Type", "application/json")
-				w.WriteHeader(http.StatusBadRequest)
-				_, _ = w.Write(file(t, "token-error.json"))
-			}}
-		})
-		a.refused(a.signIn(a.Browser()), "invalid_request", "invalid_client", "team_id")
-	})
 }
 
 // The stand-in is as strict as Apple's documents, so that passing it says something.
