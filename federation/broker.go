@@ -9,6 +9,7 @@ import (
 
 	"github.com/weir-id/weir/federation/audit"
 	"github.com/weir-id/weir/federation/fault"
+	"github.com/weir-id/weir/federation/once"
 	"github.com/weir-id/weir/federation/pool"
 	"github.com/weir-id/weir/federation/replay"
 	"github.com/weir-id/weir/federation/secret"
@@ -30,6 +31,7 @@ type Broker struct {
 	Directory *pool.Directory
 	Providers Providers
 	Grants    *token.Grants
+	Once      *once.Memory // of what providers say only once; needed where one of them does: see Identity.Once
 	Ring      *secret.Ring
 	Replays   *replay.Messages // what Exchange was used for
 	Audit     audit.Recorder
@@ -53,6 +55,11 @@ type Login struct {
 	Created bool
 	Grant   token.Grant
 	Sealed  string // the session for the cookie, for SessionLife; "" where the browser has it already
+
+	// Carried: what Response.Carried brought was taken over, so that the browser need not hold it any longer.
+	Carried bool
+	// Kept comes with an error: what the provider said once is in the store already, so that the browser need not carry it.
+	Kept bool
 }
 
 // Begin starts a sign-in at a provider of p. req has been checked against its client. callback is
@@ -76,7 +83,7 @@ func (b *Broker) Begin(ctx context.Context, p pool.Pool, idp pool.IdentityProvid
 	if err != nil {
 		return Started{}, err
 	}
-	a.Private = ch.Private
+	a.Private, a.Once = ch.Private, ch.Once
 	sealed, err := sealAttempt(b.Ring, a)
 	if err != nil {
 		return Started{}, err
@@ -113,7 +120,7 @@ func (b *Broker) Open(ctx context.Context, id, sealed string) (Attempt, error) {
 }
 
 // Finish verifies the provider's answer to an attempt that Open returned, finds or creates the user, and starts a
-// grant and a session in one write.
+// grant and a session in one write. After an error the browser should carry what Carry returns, unless Login.Kept.
 func (b *Broker) Finish(ctx context.Context, a Attempt, r Response) (Login, error) {
 	p, idp, err := b.provider(ctx, a)
 	if err != nil {
@@ -129,9 +136,10 @@ func (b *Broker) Finish(ctx context.Context, a Attempt, r Response) (Login, erro
 	}
 	login, err := b.signIn(ctx, p, idp, a.Request, id, b.grant)
 	if err != nil {
-		return Login{}, err
+		return Login{Kept: login.Kept}, err
 	}
 	login.Attempt = a
+	login.Carried = len(id.Once) > 0 && len(said(a, r)) == 0
 	b.Audit.Record(ctx, audit.LoginFinished{
 		Pool: p.ID, Client: a.Request.ClientID, Provider: idp.Name, Attempt: a.ID, Sub: login.User.Sub,
 		Grant: login.Grant.ID, Created: login.Created, Took: b.Now().Sub(a.Started),
@@ -142,8 +150,8 @@ func (b *Broker) Finish(ctx context.Context, a Attempt, r Response) (Login, erro
 // granter writes the grant of a user who is known.
 type granter func(ctx context.Context, req Request, u pool.User, g token.Grant) (Login, error)
 
-// signIn turns a proven identity into a user and a grant, which write writes.
-func (b *Broker) signIn(ctx context.Context, p pool.Pool, idp pool.IdentityProvider, req Request, id Identity, write granter) (Login, error) {
+// admit turns a proven identity into a user and a grant, which write writes.
+func (b *Broker) admit(ctx context.Context, p pool.Pool, idp pool.IdentityProvider, req Request, id Identity, write granter) (Login, error) {
 	in, err := b.mapped(p, idp, id)
 	if err != nil {
 		return Login{}, err

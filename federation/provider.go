@@ -46,6 +46,8 @@ type Attempt struct {
 	Verifier    string `json:"uv,omitempty"` // upstream PKCE verifier (RFC 7636)
 	CallbackURL string `json:"uc,omitempty"` // the absolute URL that the provider sends the browser back to
 	Private     []byte `json:"up,omitempty"` // Challenge.Private of Begin
+
+	Once []string `json:"uo,omitempty"` // Challenge.Once of Begin
 }
 
 // Request is the application's authorization request after its checks (RFC 6749 section 4.1.1).
@@ -78,6 +80,9 @@ type Challenge struct {
 	Form url.Values
 	// Private comes back in Attempt.Private; at most 1 KB.
 	Private []byte
+	// Once names the parameters of the answer that the provider sends at a person's first sign-in and never again. Where the sign-in fails
+	// before anybody is proven, they come back in Response.Carried of the browser's next one.
+	Once []string
 }
 
 // Response is what the browser brought back from the provider.
@@ -86,6 +91,11 @@ type Response struct {
 	Query    url.Values // parsed RawQuery
 	Form     url.Values // the body of a POST, nil otherwise
 	RawQuery string     // as sent: SAML redirect signatures cover these bytes
+	// Body is that of a notice that came by POST, as sent; at most 64 KB. Nil for an answer to a sign-in.
+	Body []byte
+	// Carried are the parameters Challenge.Once of an earlier answer that came to this browser from this provider, where that sign-in failed
+	// before anybody was proven. Nothing says whom they are about: that they fit the person is for the provider to find out.
+	Carried url.Values
 }
 
 // Values returns the answer's parameters: those of the body of a POST, else those of the query. A name
@@ -109,6 +119,9 @@ type Identity struct {
 	Principal    string         // whom the provider's logout messages and notices will name (a SAML NameID, a subject)
 	Logout       []byte         // what the provider's own logout needs later; at most 1 KB, which the provider sees to
 	Tokens       UpstreamTokens
+	// Once are those of Claims that the provider says at the first sign-in only. Nil: it says nothing of the kind, ever. Empty: not this time, so
+	// that those which were kept of an earlier sign-in count.
+	Once mapping.Claims
 }
 
 // UpstreamTokens are what an OAuth provider issued. They are kept only where the provider's configuration says so.

@@ -18,6 +18,7 @@ import (
 	"github.com/weir-id/weir/federation"
 	"github.com/weir-id/weir/federation/audit"
 	"github.com/weir-id/weir/federation/fault"
+	"github.com/weir-id/weir/federation/once"
 	"github.com/weir-id/weir/federation/outgoing"
 	"github.com/weir-id/weir/federation/pool"
 	"github.com/weir-id/weir/federation/replay"
@@ -161,7 +162,7 @@ func (n *node) wire() {
 	n.issuer = &token.Issuer{Keys: n.keys, BaseURL: n.cfg.BaseURL, Now: n.now}
 	n.grants = &token.Grants{Engine: n.engine, Ring: n.ring, Now: n.now}
 	n.broker = &federation.Broker{Directory: n.directory, Providers: n.providers, Grants: n.grants, Ring: n.ring,
-		Replays: &replay.Messages{Engine: n.engine}, Audit: n.audit, Now: n.now}
+		Once: &once.Memory{Engine: n.engine, Ring: n.ring, Now: n.now}, Replays: &replay.Messages{Engine: n.engine}, Audit: n.audit, Now: n.now}
 	n.traces = &trace.Traces{Engine: n.engine, Ring: n.ring, Now: n.now, Logger: n.log}
 }
 

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -110,8 +111,9 @@ func (a *API) Decode(ctx context.Context, c Call, into any) error {
 }
 
 // Signed verifies a JWT of the provider's other than an ID token: its signature by one of the provider's keys, its issuer, its audience, and
-// those of iat, nbf and exp that it has. It returns the claims. What else they have to say is the caller's to check. Errors are faults.
-func (a *API) Signed(ctx context.Context, raw string) (mapping.Claims, error) {
+// those of iat, nbf and exp that it has. It returns the claims. What else they have to say is the caller's to check. The audience is the
+// client; others are further ones that will do, of a JWT for that one alone. Errors are faults.
+func (a *API) Signed(ctx context.Context, raw string, others ...string) (mapping.Claims, error) {
 	if a.md.keys == nil || len(raw) > maxIDToken {
 		return nil, Refuse(ErrSignature, "no keys to verify %d bytes with", len(raw))
 	}
@@ -130,8 +132,11 @@ func (a *API) Signed(ctx context.Context, raw string) (mapping.Claims, error) {
 	if iss, _ := claims["iss"].(string); iss != a.p.s.issuer {
 		return nil, Refuse(ErrIssuer, "JWT is of %q", iss)
 	}
-	if err := checkAudience(claims, []string{a.p.s.clientID}); err != nil {
-		return nil, unverified(err)
+	aud := stringsOf(claims["aud"])
+	if len(aud) != 1 || claims["azp"] != nil || !slices.Contains(others, aud[0]) {
+		if err := checkAudience(claims, []string{a.p.s.clientID}); err != nil {
+			return nil, unverified(err)
+		}
 	}
 	return claims, a.p.checkAge(claims)
 }

@@ -3,6 +3,7 @@ package oidc
 import (
 	"errors"
 	"fmt"
+	"iter"
 	"net/url"
 	"strconv"
 	"strings"
@@ -65,6 +66,20 @@ type brief struct{ err error }
 
 func (b brief) Error() string { return quote(b.err.Error()) }
 func (b brief) Unwrap() error { return b.err }
+
+// advised is an error with what an administrator may do about it, for the log and for the trace of the sign-in.
+type advised struct {
+	err    error
+	advice string
+}
+
+func (a *advised) Error() string { return a.err.Error() + " (" + a.advice + ")" }
+func (a *advised) Unwrap() error { return a.err }
+
+// Diagnosis yields the advice under the name that it has in traces.
+func (a *advised) Diagnosis() iter.Seq2[string, string] {
+	return func(yield func(string, string) bool) { yield("advice", a.advice) }
+}
 
 // maxQuote bounds what is quoted of foreign text in a cause, in bytes.
 const maxQuote = 200

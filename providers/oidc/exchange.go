@@ -104,6 +104,9 @@ func (p *Provider) tokenFault(err error, key secret.Text, code, verifier string)
 		}
 	}
 	cause := fmt.Errorf("%w: status %d: %s: %s", ErrToken, status, say(kind), say(description))
+	if advice := p.s.rules.Advice[kind]; advice != "" {
+		cause = &advised{cause, advice}
+	}
 	switch {
 	case kind == "invalid_grant":
 		return fault.New(fault.Expired, "This sign-in is no longer valid. Please start again.", cause)

@@ -14,6 +14,7 @@ import (
 	"github.com/weir-id/weir/federation"
 	"github.com/weir-id/weir/federation/fault"
 	"github.com/weir-id/weir/federation/secret"
+	"github.com/weir-id/weir/mapping"
 )
 
 // maxCode bounds the authorization code that is sent on, in bytes.
@@ -119,6 +120,7 @@ func (p *Provider) identity(id idToken, t federation.UpstreamTokens, r federatio
 	if rules.Claims != nil {
 		rules.Claims(id.claims, r)
 	}
+	said := p.saidOnce(id.claims, r)
 	if rules.Check != nil {
 		if err := rules.Check(maps.Clone(id.claims)); err != nil {
 			return federation.Identity{}, fault.New(fault.Denied, "This account may not be used to sign in here.", fmt.Errorf("%w: %w", ErrRestricted, brief{err}))
@@ -134,7 +136,30 @@ func (p *Provider) identity(id idToken, t federation.UpstreamTokens, r federatio
 		SessionIndex: id.session,
 		Principal:    id.subject,
 		Tokens:       t,
+		Once:         said,
 	}, nil
+}
+
+// saidOnce adds to the claims what the provider says only once, and returns what it added: nil if it says nothing of the kind. What comes
+// with this very answer counts before what the browser carried from an earlier one.
+func (p *Provider) saidOnce(claims mapping.Claims, r federation.Response) mapping.Claims {
+	rules := &p.s.rules
+	if rules.OnceParam == "" {
+		return nil
+	}
+	said := mapping.Claims{}
+	for i, value := range []string{r.Values().Get(rules.OnceParam), r.Carried.Get(rules.OnceParam)} {
+		if value == "" || len(said) > 0 {
+			continue
+		}
+		for name, v := range rules.Once(value, i == 1, maps.Clone(claims)) {
+			if claims[name] == nil && !slices.Contains(protected, name) {
+				said[name] = v
+			}
+		}
+	}
+	maps.Copy(claims, said)
+	return said
 }
 
 // textOf is an identifier: a string, or a whole number as it was written.

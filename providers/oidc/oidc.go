@@ -145,16 +145,21 @@ func (p *Provider) Begin(ctx context.Context, a federation.Attempt) (federation.
 	if p.s.rules.Authorize != nil {
 		p.s.rules.Authorize(v, a)
 	}
-	u.RawQuery = v.Encode()
-	return federation.Challenge{URL: u.String()}, nil
+	// A space as %20 is a space for everybody, also for those who know + from forms only: Apple's dialogue in Safari loses the name otherwise.
+	u.RawQuery = strings.ReplaceAll(v.Encode(), "+", "%20")
+	ch := federation.Challenge{URL: u.String()}
+	if p.s.rules.OnceParam != "" {
+		ch.Once = []string{p.s.rules.OnceParam}
+	}
+	return ch, nil
 }
 
-// possible refuses what a provider without ID tokens cannot show: that nobody was asked, or when the person authenticated.
+// possible refuses what a provider cannot do (ask nobody), or without ID tokens cannot show: that nobody was asked, or when the person authenticated.
 func (p *Provider) possible(a federation.Attempt) error {
 	switch {
+	case (p.s.rules.plain() || p.s.rules.AlwaysAsks) && slices.Contains(a.Request.Prompt, "none"):
+		return fault.New(fault.LoginRequired, "The identity provider needs you to sign in.", fmt.Errorf("%w: prompt=none at a provider that cannot show it", ErrAuthTime))
 	case !p.s.rules.plain():
-	case slices.Contains(a.Request.Prompt, "none"):
-		return fault.New(fault.LoginRequired, "The identity provider needs you to sign in.", fmt.Errorf("%w: prompt=none without ID tokens", ErrAuthTime))
 	case a.Request.MaxAge != nil:
 		return unverified(fmt.Errorf("%w: absent, with max_age", ErrAuthTime))
 	}

@@ -35,6 +35,10 @@ type Rules struct {
 	OwnAttributes bool
 	// Authorize changes the parameters of the authorization request.
 	Authorize func(v url.Values, a federation.Attempt)
+	// AlwaysAsks: the provider has no way to sign a person in without asking, so that prompt=none is answered here.
+	AlwaysAsks bool
+	// Advice is what to look at after a refusal of the token endpoint, for the log, by OAuth error code.
+	Advice map[string]string
 	// Code returns the OAuth error code and the description in an error body of the token endpoint which does not have the form of RFC 6749
 	// section 5.2, or has codes of the provider's own in it; "" where it does not know better than the body.
 	Code func(status int, body []byte) (code, description string)
@@ -56,6 +60,11 @@ type Rules struct {
 	More func(ctx context.Context, api *API, t federation.UpstreamTokens, claims mapping.Claims) (mapping.Claims, error)
 	// Claims gives the claims the form that mappings expect. r is the provider's answer as the browser brought it.
 	Claims func(claims mapping.Claims, r federation.Response)
+	// OnceParam is the parameter of the answer that the provider sends at a person's first sign-in and never again: see federation.Challenge. Once
+	// returns the claims that a value of it has for the person with the proven claims; carried is one of an earlier answer, of which nothing says
+	// whom it is about. None of them replaces a claim that there is.
+	OnceParam string
+	Once      func(value string, carried bool, claims mapping.Claims) mapping.Claims
 	// Check refuses people: an error is a reason for the log, and the person is told that this account may not be used.
 	Check func(claims mapping.Claims) error
 

@@ -79,3 +79,9 @@ func oneUser(t *testing.T, w *servertest.Weir, want map[string]string) pool.User
 	}
 	return list[0]
 }
+
+// required is a standard attribute that nobody may be without.
+func required(name string) pool.SchemaSpec {
+	mutable := true
+	return pool.SchemaSpec{Name: name, Required: true, Mutable: &mutable}
+}

@@ -24,6 +24,7 @@ func Kinds() map[string]oidc.Variant {
 	return map[string]oidc.Variant{
 		"Google":          google(),
 		"LoginWithAmazon": amazon(),
+		"SignInWithApple": apple(),
 	}
 }
 

@@ -42,21 +42,30 @@ func (s *Service) Callback(c echo.Context) error {
 	if sealed == "" && unsolicited(r, id) {
 		return s.unsolicited(c, params)
 	}
+	ans := answer(r, params)
 	a, err := s.OAuth.Broker.Open(r.Context(), id, sealed)
 	s.Site.DropAttempt(c, id) // one answer per attempt, good or bad
 	if err != nil {
+		s.Site.SetCarried(c, s.OAuth.Broker.Carry(id, sealed, ans))
 		return s.OAuth.SignInFailed(c, federation.Attempt{ID: web.Clip(id)}, err)
 	}
 	if u, err := url.Parse(a.CallbackURL); err != nil || u.Path != r.URL.Path {
 		return s.OAuth.SignInFailed(c, a, fault.New(fault.Expired, "This sign-in is no longer valid. Go back to the application and start again.", errElsewhere))
 	}
-	login, err := s.OAuth.Broker.Finish(r.Context(), a, answer(r, params))
+	ans.Carried = s.OAuth.Broker.Carried(a, s.Site.Carried(c, a.PoolID, a.Provider))
+	login, err := s.OAuth.Broker.Finish(r.Context(), a, ans)
 	if err != nil {
+		if !login.Kept {
+			s.Site.SetCarried(c, s.OAuth.Broker.Carry(id, sealed, ans))
+		}
 		re := &web.RedirectError{Request: a.Request, Issuer: s.OAuth.Issuer.URL(a.PoolID), Err: err}
 		if code := fault.CodeOf(err); strings.HasPrefix(r.URL.Path, "/saml2/") && (code == fault.Upstream || code == fault.Config) {
 			re.Code = "server_error" // as the original answers a response that it cannot accept
 		}
 		return s.OAuth.SignInFailed(c, a, re)
+	}
+	if login.Carried {
+		s.Site.DropCarried(c, a.PoolID, a.Provider)
 	}
 	return s.OAuth.Deliver(c, login, a.PoolID)
 }

@@ -24,6 +24,7 @@ import (
 
 	"github.com/weir-id/weir/federation"
 	"github.com/weir-id/weir/federation/audit"
+	"github.com/weir-id/weir/federation/once"
 	"github.com/weir-id/weir/federation/outgoing"
 	"github.com/weir-id/weir/federation/pool"
 	"github.com/weir-id/weir/federation/replay"
@@ -75,6 +76,7 @@ type Weir struct {
 	Keys      *token.Keys
 	Issuer    *token.Issuer
 	Grants    *token.Grants
+	Once      *once.Memory
 	Broker    *federation.Broker
 	SAMLKeys  *samlsp.Keys
 	Traces    *trace.Traces
@@ -173,8 +175,9 @@ func (w *Weir) wire(o Options) {
 	w.Keys = &token.Keys{Engine: w.Engine, Ring: w.Ring, Now: now}
 	w.Issuer = &token.Issuer{Keys: w.Keys, BaseURL: w.URL, Now: now}
 	w.Grants = &token.Grants{Engine: w.Engine, Ring: w.Ring, Now: now}
+	w.Once = &once.Memory{Engine: w.Engine, Ring: w.Ring, Now: now}
 	w.Broker = &federation.Broker{Directory: w.Directory, Providers: set, Grants: w.Grants, Ring: w.Ring,
-		Replays: &replay.Messages{Engine: w.Engine}, Audit: recorder, Now: now}
+		Once: w.Once, Replays: &replay.Messages{Engine: w.Engine}, Audit: recorder, Now: now}
 	w.Traces = &trace.Traces{Engine: w.Engine, Ring: w.Ring, Now: now, Logger: logger}
 	w.Server = &server.Server{
 		Site:      &web.Site{Base: base, Directory: w.Directory, TrustedProxies: o.TrustedProxies},

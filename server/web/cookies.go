@@ -2,6 +2,8 @@ package web
 
 import (
 	"cmp"
+	"crypto/sha256"
+	"encoding/base64"
 	"net/http"
 	"slices"
 	"strconv"
@@ -22,7 +24,11 @@ const (
 const (
 	attemptMark = "weir_at_"
 	logoutMark  = "weir_lo_"
+	carriedMark = "weir_on_"
 )
+
+// maxCarried bounds the cookies that hold what providers said once: see federation.Carry.
+const maxCarried = 2
 
 // prefix keeps a cookie to this very host, where the scheme allows it (RFC 6265bis section 4.1.3.2):
 // another host of the same domain can then neither plant nor overwrite it.
@@ -119,6 +125,43 @@ func (s *Site) Logout(c echo.Context, id string) string {
 // DropLogout removes the sign-out of that id from the browser.
 func (s *Site) DropLogout(c echo.Context, id string) { s.remove(c, s.prefix()+logoutMark+id) }
 
+// SetCarried puts what a provider said once into the browser, if there is anything, and removes what is too much of others.
+func (s *Site) SetCarried(c echo.Context, carry federation.Carry) {
+	if carry.Sealed == "" {
+		return
+	}
+	name, count := s.carriedName(carry.PoolID, carry.Provider), 1
+	for _, ck := range c.Cookies() {
+		if !strings.HasPrefix(ck.Name, s.prefix()+carriedMark) || ck.Name == name {
+			continue
+		}
+		if count++; count > maxCarried {
+			s.remove(c, ck.Name)
+		}
+	}
+	s.set(c, name, carry.Sealed, federation.CarryLife)
+}
+
+// Carried returns what the browser carries, sealed, of what a provider of a pool said once; "" if nothing.
+func (s *Site) Carried(c echo.Context, poolID, provider string) string {
+	ck, err := c.Cookie(s.carriedName(poolID, provider))
+	if err != nil {
+		return ""
+	}
+	return ck.Value
+}
+
+// DropCarried removes it from the browser.
+func (s *Site) DropCarried(c echo.Context, poolID, provider string) {
+	s.remove(c, s.carriedName(poolID, provider))
+}
+
+// carriedName: providers' names may have characters that names of cookies may not.
+func (s *Site) carriedName(poolID, provider string) string {
+	sum := sha256.Sum256([]byte(poolID + "\x00" + provider))
+	return s.prefix() + carriedMark + base64.RawURLEncoding.EncodeToString(sum[:12])
+}
+
 // SetSession puts a sealed session of a pool into the browser.
 func (s *Site) SetSession(c echo.Context, poolID, sealed string, life time.Duration) {
 	s.set(c, s.sessionName(poolID), sealed, life)
@@ -158,7 +201,9 @@ func (s *Site) set(c echo.Context, name, value string, life time.Duration) {
 		Name: name, Value: value, Path: "/", MaxAge: int(life / time.Second),
 		HttpOnly: true, Secure: s.Secure(), SameSite: http.SameSiteLaxMode,
 	}
-	crossSite := strings.HasPrefix(name, s.prefix()+attemptMark) || strings.HasPrefix(name, s.prefix()+logoutMark)
+	crossSite := slices.ContainsFunc([]string{attemptMark, logoutMark, carriedMark}, func(mark string) bool {
+		return strings.HasPrefix(name, s.prefix()+mark)
+	})
 	if s.Secure() && crossSite {
 		ck.SameSite = http.SameSiteNoneMode
 	}
