@@ -12,6 +12,7 @@ import (
 	"github.com/weir-id/weir/federation/pool"
 	"github.com/weir-id/weir/federation/secret"
 	"github.com/weir-id/weir/federation/token"
+	"github.com/weir-id/weir/federation/upstream"
 	"github.com/weir-id/weir/mapping"
 )
 
@@ -24,11 +25,12 @@ type Providers interface {
 //
 // Nothing is stored before an upstream identity is proven. A returning user's login whose
 // attributes did not change costs one write here (Grants.Start) and one at
-// the token endpoint (Grants.Spend).
+// the token endpoint (Grants.Spend). Where the provider's tokens are kept there is one more (Upstream.Keep).
 type Broker struct {
 	Directory *pool.Directory
 	Providers Providers
 	Grants    *token.Grants
+	Upstream  *upstream.Keeper // of the tokens that providers issued
 	Ring      *secret.Ring
 	Audit     audit.Recorder
 	Now       func() time.Time
@@ -149,6 +151,9 @@ func (b *Broker) signIn(ctx context.Context, p pool.Pool, idp pool.IdentityProvi
 	if want := req.Subject; want != "" && want != res.User.Sub {
 		return Login{}, fault.New(fault.LoginRequired, "Somebody else signed in than the application asked for.",
 			fmt.Errorf("user %s signed in, the id_token_hint was of %s", res.User.Sub, want))
+	}
+	if err := b.keep(ctx, idp, id, res.User); err != nil {
+		return Login{}, err
 	}
 	authTime := b.Now()
 	if !id.AuthTime.IsZero() && id.AuthTime.Before(authTime) {

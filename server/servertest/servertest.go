@@ -33,6 +33,7 @@ import (
 	"github.com/weir-id/weir/federation/store/bolt"
 	"github.com/weir-id/weir/federation/token"
 	"github.com/weir-id/weir/federation/trace"
+	"github.com/weir-id/weir/federation/upstream"
 	"github.com/weir-id/weir/providers"
 	"github.com/weir-id/weir/saml"
 	"github.com/weir-id/weir/server"
@@ -173,7 +174,8 @@ func (w *Weir) wire(o Options) {
 	w.Keys = &token.Keys{Engine: w.Engine, Ring: w.Ring, Now: now}
 	w.Issuer = &token.Issuer{Keys: w.Keys, BaseURL: w.URL, Now: now}
 	w.Grants = &token.Grants{Engine: w.Engine, Ring: w.Ring, Now: now}
-	w.Broker = &federation.Broker{Directory: w.Directory, Providers: set, Grants: w.Grants, Ring: w.Ring, Audit: recorder, Now: now}
+	w.Broker = &federation.Broker{Directory: w.Directory, Providers: set, Grants: w.Grants,
+		Upstream: &upstream.Keeper{Engine: w.Engine, Ring: w.Ring, Now: now}, Ring: w.Ring, Audit: recorder, Now: now}
 	w.Traces = &trace.Traces{Engine: w.Engine, Ring: w.Ring, Now: now, Logger: logger}
 	w.Server = &server.Server{
 		Site:      &web.Site{Base: base, Directory: w.Directory, TrustedProxies: o.TrustedProxies},
