@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/weir-id/weir/federation/audit"
@@ -144,45 +145,49 @@ func (b *Broker) keep(ctx context.Context, idp pool.IdentityProvider, id Identit
 
 var errDisabled = errors.New("disabled meanwhile")
 
-// dropAll removes everything that is kept for a user and revokes it at the providers, for revokeTime at the most in all. What a provider did
-// not confirm is gone here all the same, and in the audit stream: a store that held on to tokens of people who left would be the worse
-// place for them.
+// dropAll removes everything that is kept for a user and revokes it at the providers. What a provider did not confirm is gone here all the
+// same, and in the audit stream: a store that held on to tokens of people who left would be the worse place for them.
 func (b *Broker) dropAll(ctx context.Context, poolID, sub string) error {
 	all, err := b.Upstream.Of(ctx, poolID, sub)
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), revokeTime)
-	defer cancel()
+	return b.drop(ctx, all...)
+}
+
+// drop takes tokens out of the store, all of them first, and then revokes them. What another caller has taken, that one revokes.
+func (b *Broker) drop(ctx context.Context, all ...upstream.Kept) error {
+	ctx = context.WithoutCancel(ctx) // what is taken has to be revoked
+	var taken []upstream.Kept
 	var errs []error
 	for _, k := range all {
-		errs = append(errs, b.drop(ctx, k))
+		t, err := b.Upstream.Take(ctx, k)
+		switch {
+		case err == nil:
+			taken = append(taken, t)
+		case !errors.Is(err, upstream.ErrNone):
+			errs = append(errs, err)
+		}
 	}
+	b.revoke(ctx, taken...)
 	return errors.Join(errs...)
 }
 
-func (b *Broker) drop(ctx context.Context, k upstream.Kept) error {
-	taken, err := b.Upstream.Take(ctx, k)
-	switch {
-	case errors.Is(err, upstream.ErrNone): // another one has taken them, and revokes them
-		return nil
-	case err != nil:
-		return err
-	}
-	b.revoke(ctx, taken)
-	return nil
-}
-
-// revoke ends tokens at their provider, which may fail or take its time: nobody's sign-out depends on it.
-func (b *Broker) revoke(ctx context.Context, k upstream.Kept) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), revokeTime)
+// revoke ends tokens at their providers, all at once and for revokeTime at the most: nobody's sign-out depends on a provider.
+func (b *Broker) revoke(ctx context.Context, all ...upstream.Kept) {
+	ctx, cancel := context.WithTimeout(ctx, revokeTime)
 	defer cancel()
-	err := b.revokeAt(ctx, k)
-	if err != nil {
-		b.Audit.Record(ctx, audit.UpstreamRevokeFailed{Pool: k.PoolID, Sub: k.Sub, Provider: k.Provider, Reason: err.Error()})
-		return
+	var wg sync.WaitGroup
+	for _, k := range all {
+		wg.Go(func() {
+			if err := b.revokeAt(ctx, k); err != nil {
+				b.Audit.Record(ctx, audit.UpstreamRevokeFailed{Pool: k.PoolID, Sub: k.Sub, Provider: k.Provider, Reason: err.Error()})
+				return
+			}
+			b.Audit.Record(ctx, audit.UpstreamRevoked{Pool: k.PoolID, Sub: k.Sub, Provider: k.Provider})
+		})
 	}
-	b.Audit.Record(ctx, audit.UpstreamRevoked{Pool: k.PoolID, Sub: k.Sub, Provider: k.Provider})
+	wg.Wait()
 }
 
 func (b *Broker) revokeAt(ctx context.Context, k upstream.Kept) error {

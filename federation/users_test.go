@@ -13,6 +13,7 @@ import (
 	"github.com/weir-id/weir/federation/pool"
 	"github.com/weir-id/weir/federation/secret"
 	"github.com/weir-id/weir/federation/store"
+	"github.com/weir-id/weir/federation/upstream"
 	"github.com/weir-id/weir/providers/oidc/oidctest"
 	"github.com/weir-id/weir/server/servertest"
 )
@@ -127,6 +128,34 @@ func TestSignOutDoesNotDependOnTheProvider(t *testing.T) {
 				t.Errorf("events %v", ev)
 			}
 		})
+	}
+}
+
+// TestOneProviderDoesNotKeepAnotherFromHearing: a user with identities at two providers, one of which hangs.
+func TestOneProviderDoesNotKeepAnotherFromHearing(t *testing.T) {
+	clock := servertest.NewClock()
+	twin := servertest.OIDC(t, clock)
+	w, up, _, _, sub := startKeeping(t, func(o *servertest.Options) {
+		o.UpstreamTimeout = 200 * time.Millisecond
+		p := servertest.Provider("Twin", twin)
+		p.ProviderDetails["keep_tokens"] = secret.New("true")
+		o.Spec.UserPools[0].IdentityProviders = append(o.Spec.UserPools[0].IdentityProviders, p)
+	})
+	twin.Set(oidctest.Faults{Endpoints: map[oidctest.Endpoint]func(http.Handler) http.Handler{oidctest.EndpointRevocation: oidctest.Hang(nil)}})
+	more := upstream.Kept{PoolID: servertest.PoolID, Sub: sub, Provider: "Twin", Subject: "ada-0001"}
+	more.Tokens.Access, more.Tokens.Refresh = secret.New("a"), secret.New("r")
+	if err := w.Broker.Upstream.Keep(t.Context(), more); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Broker.SignOutEverywhere(t.Context(), servertest.PoolID, sub, by); err != nil {
+		t.Fatal(err)
+	}
+	if len(revoked(up)) != 1 || len(revoked(twin)) != 1 || kept(t, w, sub) != 0 {
+		t.Errorf("revoked %q and %q, %d kept", revoked(up), revoked(twin), kept(t, w, sub))
+	}
+	good, bad := w.Log.Records("msg", "upstream.revoked"), w.Log.Records("msg", "upstream.revoke_failed")
+	if len(good) != 1 || good[0]["provider"] != "Corp" || len(bad) != 1 || bad[0]["provider"] != "Twin" {
+		t.Errorf("events %v and %v", good, bad)
 	}
 }
 
