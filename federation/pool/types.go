@@ -159,7 +159,11 @@ func (p IdentityProvider) KeepsTokens() bool {
 
 // GivesTokensTo reports whether an app client may have the access tokens that are kept.
 func (p IdentityProvider) GivesTokensTo(clientID string) bool {
-	return p.KeepsTokens() && slices.Contains(strings.Fields(p.Details.Get(detailTokenClients)), clientID)
+	return p.KeepsTokens() && slices.Contains(p.tokenClients(), clientID)
+}
+
+func (p IdentityProvider) tokenClients() []string {
+	return strings.Fields(p.Details.Get(detailTokenClients))
 }
 
 // UserStatus is the UserStatusType of the API model.
