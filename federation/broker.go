@@ -14,6 +14,7 @@ import (
 	"github.com/weir-id/weir/federation/replay"
 	"github.com/weir-id/weir/federation/secret"
 	"github.com/weir-id/weir/federation/token"
+	"github.com/weir-id/weir/federation/upstream"
 	"github.com/weir-id/weir/mapping"
 )
 
@@ -26,12 +27,13 @@ type Providers interface {
 //
 // Nothing is stored before an upstream identity is proven. A returning user's login whose
 // attributes did not change costs one write here (Grants.Start) and one at
-// the token endpoint (Grants.Spend).
+// the token endpoint (Grants.Spend). Where the provider's tokens are kept there is one more (Upstream.Keep).
 type Broker struct {
 	Directory *pool.Directory
 	Providers Providers
 	Grants    *token.Grants
-	Once      *once.Memory // of what providers say only once; needed where one of them does: see Identity.Once
+	Once      *once.Memory     // of what providers say only once; needed where one of them does: see Identity.Once
+	Upstream  *upstream.Keeper // of the tokens that providers issued
 	Ring      *secret.Ring
 	Replays   *replay.Messages // what Exchange was used for
 	Audit     audit.Recorder
@@ -163,6 +165,9 @@ func (b *Broker) admit(ctx context.Context, p pool.Pool, idp pool.IdentityProvid
 	if want := req.Subject; want != "" && want != res.User.Sub {
 		return Login{}, fault.New(fault.LoginRequired, "Somebody else signed in than the application asked for.",
 			fmt.Errorf("user %s signed in, the id_token_hint was of %s", res.User.Sub, want))
+	}
+	if err := b.keep(ctx, idp, id, res.User); err != nil {
+		return Login{}, err
 	}
 	authTime := b.Now()
 	if !id.AuthTime.IsZero() && id.AuthTime.Before(authTime) {

@@ -11,7 +11,7 @@ import (
 	"net/url"
 	"time"
 
-	"github.com/weir-id/weir/federation/secret"
+	"github.com/weir-id/weir/federation/upstream"
 	"github.com/weir-id/weir/mapping"
 )
 
@@ -125,10 +125,4 @@ type Identity struct {
 }
 
 // UpstreamTokens are what an OAuth provider issued. They are kept only where the provider's configuration says so.
-type UpstreamTokens struct {
-	Access  secret.Text
-	Refresh secret.Text
-	ID      secret.Text
-	Scope   string // granted, separated by spaces; "" where the provider did not say
-	Expires time.Time
-}
+type UpstreamTokens = upstream.Tokens

@@ -84,6 +84,7 @@ func (s *Server) routes(e *echo.Echo, oa *oauth.Service, lo *login.Service, rend
 	e.Match(both, "/logout", oa.Logout, small)
 	e.Match(read, page.AssetPrefix+"*", echo.WrapHandler(renderer.Assets()))
 	e.POST("/oauth2/introspect", oa.Introspect, small)
+	e.GET("/oauth2/upstreamToken", oa.UpstreamToken)
 
 	// What browsers' scripts of other origins may call: no cookie is read at any of these.
 	open := crossOrigin()

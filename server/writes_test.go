@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/weir-id/weir/federation/secret"
 	"github.com/weir-id/weir/federation/token"
 	"github.com/weir-id/weir/server/servertest"
 )
@@ -31,6 +32,30 @@ func TestDurableWrites(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			w.Clock.Advance(time.Second)
+			w.Engine.Reset()
+			tt.login()
+			if got := w.Engine.Written(); got != tt.want {
+				t.Errorf("written: %q, want %q", got, tt.want)
+			}
+		})
+	}
+}
+
+// Where the provider's tokens are kept, a login costs one write more.
+func TestDurableWritesWhereTokensAreKept(t *testing.T) {
+	w, _ := servertest.StartExample(t, func(o *servertest.Options) {
+		o.Spec.UserPools[0].IdentityProviders[0].ProviderDetails["keep_tokens"] = secret.New("true")
+	})
+	web, b := w.Web(), w.Browser()
+	web.Login(b, ada)
+	for name, tt := range map[string]struct {
+		login func()
+		want  string
+	}{
+		"a returning user's login":        {func() { web.Login(w.Browser(), ada) }, "grant 2, upstream_tokens 1"},
+		"single sign-on asks no provider": {func() { web.Tokens(b.Get(web.Authorize())) }, "grant 2"},
+	} {
+		t.Run(name, func(t *testing.T) {
 			w.Engine.Reset()
 			tt.login()
 			if got := w.Engine.Written(); got != tt.want {

@@ -14,11 +14,11 @@ import (
 // socketOf is where a process that serves the store can be reached.
 func socketOf(cfg *config.Config) string { return cfg.Store.Path + ".sock" }
 
-// openControl adds the door for the command line. Without it serving goes on: only apply, backup and trace while serving need it.
+// openControl adds the door for the command line. Without it serving goes on: only apply, backup, trace and user while serving need it.
 func (n *node) openControl(ctx context.Context, ds *doors) {
 	l, err := control.Listen(socketOf(n.cfg))
 	if err != nil {
-		n.log.LogAttrs(ctx, slog.LevelWarn, "no control socket: weir apply, weir backup and weir trace will not work while this process serves",
+		n.log.LogAttrs(ctx, slog.LevelWarn, "no control socket: weir apply, weir backup, weir trace and weir user will not work while this process serves",
 			slog.String("error", err.Error()))
 		return
 	}
@@ -36,6 +36,9 @@ func (n *node) handlers() control.Handlers {
 		},
 		Trace: func(ctx context.Context, t control.Trace, out io.Writer) error {
 			return told(n.trace(ctx, t, out))
+		},
+		User: func(ctx context.Context, u control.User, out io.Writer) error {
+			return told(n.user(ctx, u, out))
 		},
 	}
 }

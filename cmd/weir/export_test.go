@@ -14,6 +14,9 @@ var (
 	Run  = run
 )
 
+// Printable is what weir user shows of text that a provider sent.
+var Printable = printable
+
 // ServeUntil serves h at l until ctx ends, and then for up to drain.
 func ServeUntil(ctx context.Context, h http.Handler, l net.Listener, log *slog.Logger, drain time.Duration) error {
 	ds := &doors{}

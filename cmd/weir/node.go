@@ -28,6 +28,7 @@ import (
 	"github.com/weir-id/weir/federation/store/bolt"
 	"github.com/weir-id/weir/federation/token"
 	"github.com/weir-id/weir/federation/trace"
+	"github.com/weir-id/weir/federation/upstream"
 	"github.com/weir-id/weir/providers"
 	"github.com/weir-id/weir/saml"
 	"github.com/weir-id/weir/server"
@@ -162,7 +163,8 @@ func (n *node) wire() {
 	n.issuer = &token.Issuer{Keys: n.keys, BaseURL: n.cfg.BaseURL, Now: n.now}
 	n.grants = &token.Grants{Engine: n.engine, Ring: n.ring, Now: n.now}
 	n.broker = &federation.Broker{Directory: n.directory, Providers: n.providers, Grants: n.grants, Ring: n.ring,
-		Once: &once.Memory{Engine: n.engine, Ring: n.ring, Now: n.now}, Replays: &replay.Messages{Engine: n.engine}, Audit: n.audit, Now: n.now}
+		Once: &once.Memory{Engine: n.engine, Ring: n.ring, Now: n.now}, Upstream: &upstream.Keeper{Engine: n.engine, Ring: n.ring, Now: n.now},
+		Replays: &replay.Messages{Engine: n.engine}, Audit: n.audit, Now: n.now}
 	n.traces = &trace.Traces{Engine: n.engine, Ring: n.ring, Now: n.now, Logger: n.log}
 }
 

@@ -84,6 +84,10 @@ func (pl *planner) planClients(ctx context.Context, pp poolPlan, providers []Ide
 		return err
 	}
 	seen := map[string]bool{}
+	final := map[string]Client{}
+	for _, e := range stored {
+		final[e.Value.ID] = e.Value
+	}
 	for i, s := range pp.spec.Clients {
 		path := at(pp.path+".Clients", i)
 		old, err := pl.findClient(ctx, path, pp, s, stored)
@@ -104,13 +108,36 @@ func (pl *planner) planClients(ctx context.Context, pp poolPlan, providers []Ide
 		if generated {
 			shown = want.Secret
 		}
+		final[want.ID] = want
 		want.Created = old.Value.Created
 		pl.record(Change{
 			Path: entry(pp.name+".Clients", s.ClientName), ID: want.ID, GeneratedSecret: shown,
 			Fields: diff(oldFields(old, clientFields), clientFields(want)),
 		}, old.Version, func(ctx context.Context) error { return pl.d.putClient(ctx, &want, old.Version) })
 	}
+	for i := range pp.spec.IdentityProviders {
+		pl.warnOfTokenClients(at(pp.path+".IdentityProviders", i), providers[i], final)
+	}
 	return nil
+}
+
+// warnOfTokenClients warns of clients that are to have a provider's tokens and will not get any.
+func (pl *planner) warnOfTokenClients(path string, p IdentityProvider, clients map[string]Client) {
+	for _, id := range p.tokenClients() {
+		c, there := clients[id]
+		why := ""
+		switch {
+		case !there:
+			why = "which the user pool does not have"
+		case c.Secret.IsZero():
+			why = "which has no secret and gets no tokens"
+		case !c.EnableTokenRevocation:
+			why = "which has revocation switched off and gets no tokens"
+		default:
+			continue
+		}
+		(*Problems)(&pl.plan.Warnings).add(path+"."+entry("ProviderDetails", detailTokenClients), "names a client "+why)
+	}
 }
 
 // findClient returns the stored client of a spec; its Version is 0 where there is none.

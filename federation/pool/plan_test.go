@@ -340,3 +340,28 @@ func TestAmbiguousNamesAreRefused(t *testing.T) {
 		t.Errorf("problems %s", got)
 	}
 }
+
+func TestClientsThatGetNoTokensOfAProviderAreWarnedOf(t *testing.T) {
+	f, off := newFixture(t), false
+	s := wholeSpec()
+	web := &s.UserPools[0].Clients[0]
+	web.ClientID, web.GenerateSecret, web.ClientSecret = "web", false, secret.New("a-secret-of-24-characters-or-more")
+	details := s.UserPools[0].IdentityProviders[0].ProviderDetails
+	details["keep_tokens"], details["token_clients"] = secret.New("true"), secret.New("web spa other")
+	const at = "UserPools[0].IdentityProviders[0].ProviderDetails[token_clients]: names a client which "
+	if got, want := lines(apply(t, f, s).Warnings), at+"has no secret and gets no tokens\n"+at+"the user pool does not have"; strings.TrimSpace(got) != want {
+		t.Errorf("warnings %s\nwant %s", got, want)
+	}
+	// Of clients that the file leaves alone, what is stored counts.
+	web.EnableTokenRevocation = &off
+	apply(t, f, s)
+	s.UserPools[0].Clients = nil
+	details["token_clients"] = secret.New("web")
+	plan, err := f.Plan(t.Context(), s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := lines(plan.Warnings), at+"has revocation switched off and gets no tokens"; strings.TrimSpace(got) != want {
+		t.Errorf("warnings %s\nwant %s", got, want)
+	}
+}

@@ -7,6 +7,8 @@ package pool
 
 import (
 	"net/url"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/weir-id/weir/federation/secret"
@@ -142,6 +144,26 @@ func (p IdentityProvider) Brand() string {
 		}
 	}
 	return ""
+}
+
+// The keys of ProviderDetails about the tokens that a provider issues.
+const (
+	detailKeepTokens   = "keep_tokens"
+	detailTokenClients = "token_clients"
+)
+
+// KeepsTokens reports whether the tokens that the provider issues at a sign-in are kept: see package federation/upstream.
+func (p IdentityProvider) KeepsTokens() bool {
+	return p.Type != "SAML" && p.Details.Get(detailKeepTokens) == "true"
+}
+
+// GivesTokensTo reports whether an app client may have the access tokens that are kept.
+func (p IdentityProvider) GivesTokensTo(clientID string) bool {
+	return p.KeepsTokens() && slices.Contains(p.tokenClients(), clientID)
+}
+
+func (p IdentityProvider) tokenClients() []string {
+	return strings.Fields(p.Details.Get(detailTokenClients))
 }
 
 // UserStatus is the UserStatusType of the API model.

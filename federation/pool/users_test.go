@@ -1,10 +1,12 @@
 package pool_test
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/weir-id/weir/federation/fault"
 	"github.com/weir-id/weir/federation/pool"
@@ -173,4 +175,40 @@ func TestUpdateUserKeepsWhatIdentifiesTheUser(t *testing.T) {
 	if again := signIn(t, f, p, ip, nil); !again.Created || again.User.Sub == u.Sub {
 		t.Error("a deleted user's sub came back")
 	}
+}
+
+// TestAccessOfAUser: what keeps a user out depends neither on the schema nor on a clock that is rounded.
+func TestAccessOfAUser(t *testing.T) {
+	f := newFixture(t)
+	p, ip := f.withPool(t)
+	u := signIn(t, f, p, ip, attrs{"name": "Jane"}).User
+	// An attribute that does not fit the schema any more, as an older release may have left it.
+	docs, err := f.engine.List(t.Context(), "user", "", "", 10)
+	if err != nil || len(docs) != 1 {
+		t.Fatalf("%d users, %v", len(docs), err)
+	}
+	docs[0].Body = bytes.Replace(docs[0].Body, []byte(`"name":"Jane"`), []byte(`"custom:gone":"x"`), 1)
+	if _, err := f.engine.Put(t.Context(), "user", docs[0]); err != nil {
+		t.Fatal(err)
+	}
+	f.clock.Add(1234567 * time.Nanosecond)
+	got, err := f.SignOutUser(t.Context(), p.ID, u.Sub)
+	if err != nil || !got.SignedOutAt.Equal(f.clock.Now()) || !got.Enabled || got.Attributes["custom:gone"] != "x" {
+		t.Errorf("signed out: %+v, %v", got, err)
+	}
+	f.clock.Add(1234567 * time.Nanosecond)
+	got, err = f.EnableUser(t.Context(), p.ID, u.Sub, false)
+	if err != nil || got.Enabled || !got.SignedOutAt.Equal(f.clock.Now()) {
+		t.Errorf("disabled: %+v, %v", got, err)
+	}
+	before := got.SignedOutAt
+	f.clock.Add(time.Second)
+	got, err = f.EnableUser(t.Context(), p.ID, u.Sub, true)
+	if err != nil || !got.Enabled || !got.SignedOutAt.Equal(before) || !got.Modified.After(before) {
+		t.Errorf("enabled again: %+v, %v", got, err)
+	}
+	_, err = f.SignOutUser(t.Context(), p.ID, "nobody")
+	wantCode(t, err, fault.NotFound)
+	_, err = f.EnableUser(t.Context(), p.ID, "nobody", true)
+	wantCode(t, err, fault.NotFound)
 }

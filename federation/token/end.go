@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/weir-id/weir/federation/pool"
 	"github.com/weir-id/weir/federation/store"
 )
 
@@ -36,6 +37,21 @@ func (g *Grants) EndUser(ctx context.Context, poolID, sub string) (int, error) {
 		return len(ended), fmt.Errorf("end user's grants: %w", err)
 	}
 	return len(ended), nil
+}
+
+// CountUser returns how many grants of the user still give something: the session, or tokens.
+func (g *Grants) CountUser(ctx context.Context, u pool.User) (int, error) {
+	n := 0
+	err := g.kind().All(ctx, userIndex(u.PoolID, u.Sub), func(e store.Entry[record]) error {
+		if e.Value.Check(u) == nil {
+			n++
+		}
+		return nil
+	})
+	if err != nil {
+		return 0, fmt.Errorf("count user's grants: %w", err)
+	}
+	return n, nil
 }
 
 // EndUpstream ends what a provider says has ended: every session that its principal began, or only those that began with

@@ -137,9 +137,20 @@ func TestEndUserWithMoreGrantsThanAPage(t *testing.T) {
 	for range n {
 		w.start(t, w.request())
 	}
+	count := func(want int) {
+		t.Helper()
+		if got, err := w.grants.CountUser(t.Context(), w.user); err != nil || got != want {
+			t.Errorf("%d give something, %v; want %d", got, err, want)
+		}
+	}
+	count(n)
 	if got, err := w.grants.EndUser(t.Context(), w.pool.ID, w.user.Sub); err != nil || got != n {
 		t.Errorf("ended %d, %v; want %d", got, err, n)
 	}
+	count(0)
+	w.start(t, w.request())
+	w.user.Enabled = false
+	count(0)
 }
 
 // TestGrantOfASessionThatEndsMeanwhile signs on from a session that is ended between the look at it and the write of the

@@ -42,6 +42,10 @@ import (
 //	clock_skew_seconds             0 to 300; default 60
 //	callback                       shared (default) or own: see pool.IdentityProvider.CallbackPath
 //	native_client_ids              separated by spaces: the audiences of ID tokens that apps may exchange; none is the default. See native.go
+//	keep_tokens                    false (default) or true: the tokens of a sign-in are kept, refreshed and revoked (package federation/upstream).
+//	                               A refresh token comes where authorize_scopes asks for one: offline_access at most providers
+//	token_clients                  ids of the app clients that may ask for the access token, separated by spaces; needs keep_tokens
+//	revocation_url                 replaces the revocation_endpoint of discovery (RFC 7009)
 //	userinfo                       auto (default: asked where the provider has it), always (it must have it) or never
 const (
 	keyClientID          = "client_id"
@@ -63,6 +67,9 @@ const (
 	keySkew              = "clock_skew_seconds"
 	keyCallback          = "callback"
 	keyNative            = "native_client_ids"
+	keyKeepTokens        = "keep_tokens"
+	keyTokenClients      = "token_clients"
+	keyRevokeURL         = "revocation_url"
 	keyUserInfo          = "userinfo"
 )
 
@@ -88,7 +95,7 @@ type settings struct {
 	issuer       string
 	scopes       []string
 
-	authURL, tokenURL, userInfoURL, jwksURL string
+	authURL, tokenURL, userInfoURL, jwksURL, revokeURL string
 
 	method            string // "" leaves it to discovery
 	signer            jose.Signer
@@ -129,6 +136,7 @@ func (v Variant) parse(d pool.Details, allowPrivate bool) (settings, []detail.Fa
 		tokenURL:       r.URL(keyTokenURL),
 		userInfoURL:    r.URL(keyUserInfoURL),
 		jwksURL:        r.URL(keyJWKSURL),
+		revokeURL:      r.URL(keyRevokeURL),
 		algorithms:     allowed(r),
 		skew:           time.Duration(r.Int(keySkew, 60, 0, 300)) * time.Second,
 		userInfo:       r.OneOf(keyUserInfo, "auto", "always", "never"),
@@ -137,7 +145,11 @@ func (v Variant) parse(d pool.Details, allowPrivate bool) (settings, []detail.Fa
 	}
 	_ = r.OneOf(keyAddAttributes, "false", "true")
 	_ = r.OneOf(keyTokenMethod, "POST", "GET")
-	_ = r.OneOf(keyCallback, "shared", "own") // the directory's to read
+	// The directory's to read: see pool.IdentityProvider.
+	_ = r.OneOf(keyCallback, "shared", "own")
+	if kept := r.OneOf(keyKeepTokens, "false", "true"); r.String(keyTokenClients) != "" && kept != "true" {
+		r.Fail(keyTokenClients, "needs keep_tokens: true")
+	}
 	s.assertionToIssuer = r.OneOf(keyAssertionAudience, "issuer", "token_endpoint") == "issuer"
 	if r.URL(keyIssuer) != "" && strings.Contains(s.issuer, "?") {
 		r.Fail(keyIssuer, "must not contain a query") // OpenID Connect Core section 2

@@ -27,6 +27,7 @@ type discovered struct {
 	JWKSURL     string   `json:"jwks_uri"`
 	Algorithms  []string `json:"id_token_signing_alg_values_supported"`
 	Methods     []string `json:"token_endpoint_auth_methods_supported"`
+	RevokeURL   string   `json:"revocation_endpoint"` // RFC 8414 section 2
 	ResponseIss bool     `json:"authorization_response_iss_parameter_supported"`
 }
 
@@ -34,6 +35,7 @@ type discovered struct {
 type metadata struct {
 	authURL, tokenURL string
 	userInfoURL       string // "" where it is not to be asked
+	revokeURL         string // "" where the provider names none; checked where it is used, because no sign-in needs it
 	method            string
 	algorithms        []jose.SignatureAlgorithm
 	responseIss       bool // the provider puts iss into every authorization response
@@ -82,6 +84,7 @@ func (p *Provider) metadata(d discovered) (*metadata, error) {
 		authURL:     cmp.Or(p.s.authURL, d.AuthURL),
 		tokenURL:    cmp.Or(p.s.tokenURL, d.TokenURL),
 		userInfoURL: cmp.Or(p.s.userInfoURL, d.UserInfoURL),
+		revokeURL:   cmp.Or(p.s.revokeURL, d.RevokeURL),
 		method:      p.authMethod(d.Methods),
 		responseIss: d.ResponseIss,
 	}

@@ -32,6 +32,7 @@ var (
 	ErrAuthTime  = errors.New("oidc: authentication time")             // older than asked for, or not said
 	ErrSubject   = errors.New("oidc: subject")                         // absent, too long or not text
 	ErrAtHash    = errors.New("oidc: access token hash")               // at_hash
+	ErrRevoke    = errors.New("oidc: revocation endpoint")             // RFC 7009
 	ErrUserInfo  = errors.New("oidc: userinfo")                        // not to be had, or malformed
 
 	ErrRestricted = errors.New("oidc: account not admitted") // Rules.Check

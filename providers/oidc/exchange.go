@@ -28,37 +28,62 @@ const (
 // exchange redeems the code (RFC 6749 section 4.1.3) with the attempt's PKCE verifier, unless the request had no challenge: see Rules.NoPKCE.
 func (p *Provider) exchange(ctx context.Context, md *metadata, a federation.Attempt, code string) (*oauth2.Token, error) {
 	client := p.oauth(md, a)
-	key, err := p.secret()
+	by, err := p.prove(md)
 	if err != nil {
 		return nil, err
 	}
+	client.Endpoint.AuthStyle, client.ClientSecret = by.style, by.secret.Reveal()
 	var opts []oauth2.AuthCodeOption
 	if !p.s.rules.NoPKCE {
 		opts = append(opts, oauth2.VerifierOption(a.Verifier))
 	}
-	switch md.method {
-	case methodBasic:
-		client.Endpoint.AuthStyle, client.ClientSecret = oauth2.AuthStyleInHeader, key.Reveal()
-	case methodPost:
-		client.Endpoint.AuthStyle, client.ClientSecret = oauth2.AuthStyleInParams, key.Reveal()
-	case methodJWT:
-		assertion, err := p.assertion(md)
-		if err != nil {
-			return nil, fault.New(fault.Config, publicMisconfig, fmt.Errorf("%w: sign client assertion: %w", ErrToken, err))
-		}
-		client.Endpoint.AuthStyle = oauth2.AuthStyleInParams
-		opts = append(opts, oauth2.SetAuthURLParam("client_assertion_type", assertionType), oauth2.SetAuthURLParam("client_assertion", assertion))
-	default: // none: the client_id alone
-		client.Endpoint.AuthStyle = oauth2.AuthStyleInParams
+	for name := range by.params {
+		opts = append(opts, oauth2.SetAuthURLParam(name, by.params.Get(name)))
 	}
 	token, err := client.Exchange(context.WithValue(ctx, oauth2.HTTPClient, p.http), code, opts...)
 	if err != nil {
-		return nil, p.tokenFault(err, key, code, a.Verifier)
+		return nil, p.tokenFault(err, p.sent(by, code, a.Verifier))
 	}
-	if !strings.EqualFold(token.Type(), "Bearer") { // OpenID Connect Core section 3.1.3.3
-		return nil, badAnswer(ErrToken, fmt.Errorf("token_type %s", quote(token.TokenType)))
+	return token, bearerAlone(token)
+}
+
+// bearerAlone refuses a token that is not to be sent as RFC 6750 has it (OpenID Connect Core section 3.1.3.3).
+func bearerAlone(token *oauth2.Token) error {
+	if !strings.EqualFold(token.Type(), "Bearer") {
+		return badAnswer(ErrToken, fmt.Errorf("token_type %s", quote(token.TokenType)))
 	}
-	return token, nil
+	return nil
+}
+
+// proof is how the client proves itself in one request to the provider (RFC 6749 section 2.3, OpenID Connect Core section 9).
+type proof struct {
+	style  oauth2.AuthStyle
+	secret secret.Text // zero where there is none to send
+	params url.Values  // of the form, beside client_id and client_secret
+}
+
+// prove makes the proof of one request. Its errors are faults.
+func (p *Provider) prove(md *metadata) (proof, error) {
+	key, err := p.secret()
+	if err != nil {
+		return proof{}, err
+	}
+	switch md.method {
+	case methodBasic:
+		return proof{style: oauth2.AuthStyleInHeader, secret: key}, nil
+	case methodPost:
+		return proof{style: oauth2.AuthStyleInParams, secret: key}, nil
+	case methodJWT:
+		assertion, err := p.assertion(md)
+		if err != nil {
+			return proof{}, fault.New(fault.Config, publicMisconfig, fmt.Errorf("%w: sign client assertion: %w", ErrToken, err))
+		}
+		return proof{style: oauth2.AuthStyleInParams, params: url.Values{
+			"client_assertion_type": {assertionType}, "client_assertion": {assertion},
+		}}, nil
+	default: // none: the client_id alone
+		return proof{style: oauth2.AuthStyleInParams}, nil
+	}
 }
 
 // assertion returns a client assertion (RFC 7523 section 3). Its audience is the issuer, one string: with the
@@ -86,8 +111,7 @@ func (p *Provider) assertion(md *metadata) (string, error) {
 
 // tokenFault is the fault of a failed exchange. The error of package oauth2 holds the provider's answer, which may
 // repeat what was sent to it: it is not wrapped, and the parts quoted of it are rid of what is secret.
-func (p *Provider) tokenFault(err error, key secret.Text, code, verifier string) *fault.Error {
-	secrets := p.sent(key, code, verifier)
+func (p *Provider) tokenFault(err error, secrets []string) *fault.Error {
 	var transport *url.Error
 	if errors.As(err, &transport) {
 		return asFault(ErrToken, err)
@@ -118,10 +142,10 @@ func (p *Provider) tokenFault(err error, key secret.Text, code, verifier string)
 	}
 }
 
-// sent are the secrets of an exchange in the forms in which they go out: see quote for those of a form.
-func (p *Provider) sent(key secret.Text, code, verifier string) []string {
-	basic := base64.StdEncoding.EncodeToString([]byte(url.QueryEscape(p.s.clientID) + ":" + url.QueryEscape(key.Reveal())))
-	return []string{basic, key.Reveal(), code, verifier}
+// sent are the secrets of a request in the forms in which they go out: see quote for those of a form.
+func (p *Provider) sent(by proof, more ...string) []string {
+	basic := base64.StdEncoding.EncodeToString([]byte(url.QueryEscape(p.s.clientID) + ":" + url.QueryEscape(by.secret.Reveal())))
+	return append([]string{basic, by.secret.Reveal(), by.params.Get("client_assertion")}, more...)
 }
 
 // expiry returns when an access token with this lifetime in seconds ends; zero if the provider did not say.

@@ -68,6 +68,12 @@ type Rules struct {
 	// Check refuses people: an error is a reason for the log, and the person is told that this account may not be used.
 	Check func(claims mapping.Claims) error
 
+	// Refresh gets new tokens for those that were kept, in place of RFC 6749 section 6: for providers that have no refresh tokens. What it
+	// leaves empty stays as it was. Where the person has to sign in again its error has federation.ErrRefreshRefused in its chain.
+	Refresh func(ctx context.Context, api *API, t federation.UpstreamTokens) (federation.UpstreamTokens, error)
+	// Revoke ends what the provider gave for one person, in place of RFC 7009.
+	Revoke func(ctx context.Context, api *API, t federation.UpstreamTokens, subject string) error
+
 	// Notice verifies and reads a message that the provider sent to one of its doors: see federation.NoticeReader.
 	Notice func(ctx context.Context, api *API, door string, r federation.Response) (federation.Notice, error)
 }

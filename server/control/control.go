@@ -1,9 +1,9 @@
 // Package control lets the command line reach a serving process of the same machine and user: over a Unix
 // socket beside the store's file, which only its owner may open. An embedded store has one process, so `weir apply`,
-// `weir backup` and `weir trace` ask the one that has it.
+// `weir backup`, `weir trace` and `weir user` ask the one that has it.
 //
-// It carries file paths, the environment variables that a pool file names, and traces, which hold no secrets; nothing else that is in the
-// store. It owns the socket and the form of questions and answers, not what is done about them.
+// It carries file paths, the environment variables that a pool file names, traces, and what is known of a user, whose attributes are personal;
+// no secret that is in the store but one that was generated just now. It owns the socket and the form of questions and answers, not what is done about them.
 package control
 
 import (
@@ -36,12 +36,21 @@ type Trace struct {
 	JSON      bool   `json:"json"`
 }
 
+// User asks to show a user, or to act on one.
+type User struct {
+	Action string `json:"action"` // show, sign-out, disable, enable, delete
+	Pool   string `json:"pool"`
+	User   string `json:"user"` // a sub, a user name or an e-mail address
+	Yes    bool   `json:"yes"`  // really delete
+}
+
 // Handlers are what a serving process does when asked. They write for a person to read, and the text of their errors is shown
 // to that person as it is.
 type Handlers struct {
 	Apply  func(ctx context.Context, a Apply, out io.Writer) error
 	Backup func(ctx context.Context, b Backup, out io.Writer) error
 	Trace  func(ctx context.Context, t Trace, out io.Writer) error
+	User   func(ctx context.Context, u User, out io.Writer) error
 }
 
 // maxRequest bounds a request: paths and a few variables.
@@ -59,6 +68,7 @@ func (h Handlers) Server(log *slog.Logger) *http.Server {
 	mux.HandleFunc("POST /apply", serve(h.Apply))
 	mux.HandleFunc("POST /backup", serve(h.Backup))
 	mux.HandleFunc("POST /trace", serve(h.Trace))
+	mux.HandleFunc("POST /user", serve(h.User))
 	return &http.Server{
 		Handler: mux, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, MaxHeaderBytes: 16 << 10,
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn),

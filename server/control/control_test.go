@@ -62,6 +62,10 @@ func echo() control.Handlers {
 			_, err := fmt.Fprintf(out, "%s %t\n", tr.Reference, tr.JSON)
 			return err
 		},
+		User: func(_ context.Context, u control.User, out io.Writer) error {
+			_, err := fmt.Fprintf(out, "%s %s %s %t\n", u.Action, u.Pool, u.User, u.Yes)
+			return err
+		},
 	}
 }
 
@@ -75,6 +79,11 @@ func TestCallBringsTheAnswer(t *testing.T) {
 	out.Reset()
 	if err := control.Call(t.Context(), socket, "trace", control.Trace{Reference: "R", JSON: true}, &out); err != nil || out.String() != "R true\n" {
 		t.Errorf("trace: %v, %q", err, out.String())
+	}
+	out.Reset()
+	ask := control.User{Action: "delete", Pool: "P", User: "U", Yes: true}
+	if err := control.Call(t.Context(), socket, "user", ask, &out); err != nil || out.String() != "delete P U true\n" {
+		t.Errorf("user: %v, %q", err, out.String())
 	}
 	out.Reset()
 	err = control.Call(t.Context(), socket, "backup", control.Backup{Path: "/y"}, &out)

@@ -17,40 +17,49 @@ import (
 
 // UserInfo serves GET and POST /oauth2/userInfo (OpenID Connect Core section 5.3).
 func (s *Service) UserInfo(c echo.Context) error {
-	ctx := c.Request().Context()
-	raw, err := bearer(c)
-	if err != nil {
-		return err
-	}
-	refuse := func(err error) error {
-		return &web.OAuthError{Status: http.StatusUnauthorized, Code: "invalid_token", Challenge: "Bearer", Err: err}
-	}
-	access, err := s.Issuer.VerifyAccess(ctx, raw)
-	if fault.CodeOf(err) == fault.Unauthenticated {
-		return refuse(err)
-	}
-	if err != nil {
-		return err
-	}
-	if origin, err := s.Site.Origin(c); err != nil && !errors.Is(err, web.ErrUnknownHost) {
-		return err
-	} else if origin.PoolID != "" && origin.PoolID != access.PoolID {
-		return refuse(fault.New(fault.Unauthenticated, "The access token is of another user pool.", nil))
-	}
-	if !slices.Contains(access.Scopes, "openid") {
-		return &web.OAuthError{Status: http.StatusForbidden, Code: "insufficient_scope", Challenge: "Bearer",
-			Err: fault.New(fault.Denied, "The access token lacks the scope openid.", nil)}
-	}
-	u, client, err := s.bearerUser(ctx, access)
-	if fault.CodeOf(err) == fault.Unauthenticated {
-		return refuse(err)
-	}
+	access, u, client, err := s.bearerAccess(c, "openid")
 	if err != nil {
 		return err
 	}
 	claims := token.Claims(u, client, access.Scopes)
 	claims["sub"], claims["username"] = u.Sub, u.Username
 	return c.JSON(http.StatusOK, claims)
+}
+
+// bearerAccess verifies the access token of a request, which has to be of the pool whose host it came to, to have the scopes, and to stand.
+// Its refusals are those of RFC 6750 section 3.1.
+func (s *Service) bearerAccess(c echo.Context, scopes ...string) (token.Access, pool.User, pool.Client, error) {
+	ctx := c.Request().Context()
+	fail := func(err error) (token.Access, pool.User, pool.Client, error) {
+		if oe := (*web.OAuthError)(nil); !errors.As(err, &oe) && fault.CodeOf(err) == fault.Unauthenticated {
+			err = &web.OAuthError{Status: http.StatusUnauthorized, Code: "invalid_token", Challenge: "Bearer", Err: err}
+		}
+		return token.Access{}, pool.User{}, pool.Client{}, err
+	}
+	raw, err := bearer(c)
+	if err != nil {
+		return fail(err)
+	}
+	access, err := s.Issuer.VerifyAccess(ctx, raw)
+	if err != nil {
+		return fail(err)
+	}
+	if origin, err := s.Site.Origin(c); err != nil && !errors.Is(err, web.ErrUnknownHost) {
+		return fail(err)
+	} else if origin.PoolID != "" && origin.PoolID != access.PoolID {
+		return fail(fault.New(fault.Unauthenticated, "The access token is of another user pool.", nil))
+	}
+	for _, scope := range scopes {
+		if !slices.Contains(access.Scopes, scope) {
+			return fail(&web.OAuthError{Status: http.StatusForbidden, Code: "insufficient_scope", Challenge: "Bearer",
+				Err: fault.New(fault.Denied, "The access token lacks the scope "+scope+".", nil)})
+		}
+	}
+	u, client, err := s.bearerUser(ctx, access)
+	if err != nil {
+		return fail(err)
+	}
+	return access, u, client, nil
 }
 
 // bearerUser loads whom a verified access token speaks for, and checks that nothing

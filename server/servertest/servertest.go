@@ -34,6 +34,7 @@ import (
 	"github.com/weir-id/weir/federation/store/bolt"
 	"github.com/weir-id/weir/federation/token"
 	"github.com/weir-id/weir/federation/trace"
+	"github.com/weir-id/weir/federation/upstream"
 	"github.com/weir-id/weir/providers"
 	"github.com/weir-id/weir/saml"
 	"github.com/weir-id/weir/server"
@@ -177,7 +178,8 @@ func (w *Weir) wire(o Options) {
 	w.Grants = &token.Grants{Engine: w.Engine, Ring: w.Ring, Now: now}
 	w.Once = &once.Memory{Engine: w.Engine, Ring: w.Ring, Now: now}
 	w.Broker = &federation.Broker{Directory: w.Directory, Providers: set, Grants: w.Grants, Ring: w.Ring,
-		Once: w.Once, Replays: &replay.Messages{Engine: w.Engine}, Audit: recorder, Now: now}
+		Once: w.Once, Upstream: &upstream.Keeper{Engine: w.Engine, Ring: w.Ring, Now: now},
+		Replays: &replay.Messages{Engine: w.Engine}, Audit: recorder, Now: now}
 	w.Traces = &trace.Traces{Engine: w.Engine, Ring: w.Ring, Now: now, Logger: logger}
 	w.Server = &server.Server{
 		Site:      &web.Site{Base: base, Directory: w.Directory, TrustedProxies: o.TrustedProxies},
