@@ -1,9 +1,15 @@
 package main_test
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -13,6 +19,27 @@ import (
 	"github.com/weir-id/weir/providers"
 	"github.com/weir-id/weir/providers/social"
 )
+
+// keyFile is how the guides name a private key, which is at no such place here.
+var keyFile = regexp.MustCompile(`\{file: /etc/weir/[^}]+\.p8\}`)
+
+// newKeyFile makes a private key as a provider gives it.
+func newKeyFile(t *testing.T) string {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "key.p8")
+	if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
 
 // What docs/providers shows has to be taken as it is.
 func TestDocsSocialProvidersAreAccepted(t *testing.T) {
@@ -28,7 +55,8 @@ func TestDocsSocialProvidersAreAccepted(t *testing.T) {
 				continue
 			}
 			file := filepath.Join(t.TempDir(), "pool.yaml")
-			if err := os.WriteFile(file, []byte("UserPools:\n- PoolName: example\n"+m[2]), 0o600); err != nil {
+			shownKey := keyFile.ReplaceAllString(m[2], "{file: "+newKeyFile(t)+"}")
+			if err := os.WriteFile(file, []byte("UserPools:\n- PoolName: example\n"+shownKey), 0o600); err != nil {
 				t.Fatal(err)
 			}
 			spec, err := config.LoadPools(file, env)

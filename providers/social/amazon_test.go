@@ -1,6 +1,7 @@
 package social_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"net/http"
 	"net/url"
@@ -33,6 +34,42 @@ func recorded[T any](t *testing.T, name string) T {
 	return v
 }
 
+// unverified adds what the directory says of an address that nobody vouches for.
+func unverified(attributes map[string]string) map[string]string {
+	attributes["email_verified"] = "false"
+	return attributes
+}
+
+// attributes are those that the mapping of want.json makes of the recorded answers.
+func attributes(t *testing.T, folder string) map[string]string {
+	t.Helper()
+	return recorded[want](t, folder+"/want.json").Attributes
+}
+
+// answered is what a further endpoint answers, by its path.
+func answered[T any](t *testing.T, folder, path string) T {
+	t.Helper()
+	var v T
+	dec := json.NewDecoder(bytes.NewReader(recorded[map[string]json.RawMessage](t, folder+"/answers.json")[path]))
+	dec.UseNumber()
+	if err := dec.Decode(&v); err != nil {
+		t.Fatalf("%s: %s: %v", folder, path, err)
+	}
+	return v
+}
+
+// refuses answers with the first recorded refusal of the token endpoint that becomes this fault.
+func refuses(t *testing.T, folder, fault string) http.HandlerFunc {
+	t.Helper()
+	for _, r := range recorded[[]refusal](t, folder+"/token-error.json") {
+		if r.Fault == fault {
+			return func(w http.ResponseWriter, _ *http.Request) { socialtest.Send(w, r.Status, r.Body) }
+		}
+	}
+	t.Fatalf("%s: no refusal becomes %s", folder, fault)
+	return nil
+}
+
 // replies answers with a document of testdata.
 func replies(t *testing.T, status int, name string) http.HandlerFunc {
 	t.Helper()
@@ -47,7 +84,8 @@ func deniedAs(t *testing.T, name string) url.Values {
 	if err != nil {
 		t.Fatal(err)
 	}
-	v, err := url.ParseQuery(strings.TrimSpace(string(raw)))
+	query, _, _ := strings.Cut(string(raw), " ") // the first line is the person's no
+	v, err := url.ParseQuery(query)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -75,7 +113,7 @@ const amazonClient = "amzn1.application-oa2-client.weir"
 func startAmazon(t *testing.T, pairs ...string) (*servertest.Weir, *socialtest.Amazon) {
 	t.Helper()
 	clock := servertest.NewClock()
-	ada := recorded[map[string]any](t, "amazon/claims.json")
+	ada := recorded[map[string]any](t, "loginwithamazon/claims.json")
 	user := ada["user_id"].(string)
 	up := &socialtest.Amazon{
 		Server: socialtest.Server{Now: clock.Now, ClientID: amazonClient, ClientSecret: clientSecret, RedirectURIs: []string{callback}, Person: user},
@@ -107,7 +145,7 @@ func TestAmazon(t *testing.T) {
 			t.Errorf("claims %v", claims)
 		}
 	}
-	u := oneUser(t, w, recorded[map[string]string](t, "amazon/want.json"))
+	u := oneUser(t, w, unverified(attributes(t, "loginwithamazon")))
 	if len(u.Identities) != 1 || u.Identities[0].ProviderType != "LoginWithAmazon" || u.Identities[0].Subject != "amzn1.account.K2LI23KL2LK2" {
 		t.Errorf("identities %+v", u.Identities)
 	}
@@ -129,7 +167,7 @@ func TestAmazonAddressIsNeverVerified(t *testing.T) {
 	if claims := signIn(t, w, "LoginWithAmazon"); claims["email"] != "ada@example.com" || claims["email_verified"] == true {
 		t.Errorf("claims %v", claims)
 	}
-	oneUser(t, w, recorded[map[string]string](t, "amazon/want.json"))
+	oneUser(t, w, unverified(attributes(t, "loginwithamazon")))
 }
 
 func TestAmazonWithoutAddress(t *testing.T) {
@@ -160,7 +198,7 @@ func TestAmazonRefusals(t *testing.T) {
 		"a profile without a person": {override: map[string]http.HandlerFunc{"/user/profile": func(w http.ResponseWriter, _ *http.Request) {
 			socialtest.Send(w, http.StatusOK, map[string]any{"email": "a@b.c"})
 		}}, word: "somebody else"},
-		"a code that was used":      {override: map[string]http.HandlerFunc{"/auth/o2/token": replies(t, http.StatusBadRequest, "amazon/token-error.json")}, word: "invalid_grant"},
+		"a code that was used":      {override: map[string]http.HandlerFunc{"/auth/o2/token": refuses(t, "loginwithamazon", "expired")}, word: "invalid_grant"},
 		"tokeninfo that is no JSON": {override: map[string]http.HandlerFunc{"/auth/o2/tokeninfo": func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("<html>")) }}, word: "oidc: userinfo"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -176,14 +214,16 @@ func TestAmazonRefusals(t *testing.T) {
 func TestAmazonTokenInfoAsDocumented(t *testing.T) {
 	w, up := startAmazon(t)
 	up.Change(func(s *socialtest.Server) {
-		s.Override = map[string]http.HandlerFunc{"/auth/o2/tokeninfo": replies(t, http.StatusOK, "amazon/token-info.json")}
+		s.Override = map[string]http.HandlerFunc{"/auth/o2/tokeninfo": replies(t, http.StatusOK, "loginwithamazon/token-info.json")}
 	})
 	signIn(t, w, "LoginWithAmazon")
 }
 
 func TestAmazonCancelled(t *testing.T) {
 	w, up := startAmazon(t)
-	up.Change(func(s *socialtest.Server) { s.Cancel, s.Cancelled = true, deniedAs(t, "amazon/authorize-error.txt") })
+	up.Change(func(s *socialtest.Server) {
+		s.Cancel, s.Cancelled = true, deniedAs(t, "loginwithamazon/authorize-error.txt")
+	})
 	failed(t, w, "LoginWithAmazon", "access_denied")
 }
 

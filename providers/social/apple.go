@@ -30,6 +30,7 @@ func apple() oidc.Variant {
 			"authorize_url":              "https://appleid.apple.com/auth/authorize",
 			"token_url":                  "https://appleid.apple.com/auth/token",
 			"jwks_uri":                   "https://appleid.apple.com/auth/keys",
+			"revocation_url":             "https://appleid.apple.com/auth/revoke",
 			"authorize_scopes":           "email name",
 			"token_endpoint_auth_method": "client_secret_post",
 			"userinfo":                   "never",

@@ -1,6 +1,7 @@
 package social_test
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/json"
 	"errors"
@@ -215,7 +216,9 @@ func (r *replay) read(file string, into any) {
 	r.t.Helper()
 	body, err := os.ReadFile(filepath.Join(r.dir, file))
 	if err == nil {
-		err = json.Unmarshal(body, into)
+		dec := json.NewDecoder(bytes.NewReader(body))
+		dec.UseNumber() // ids of more digits than a float has
+		err = dec.Decode(into)
 	}
 	if err != nil {
 		r.t.Fatalf("%s: %v", file, err)

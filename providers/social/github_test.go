@@ -22,7 +22,7 @@ func startGitHub(t *testing.T, pairs ...string) (*servertest.Weir, *socialtest.G
 			Now: clock.Now, ClientID: githubClient, ClientSecret: clientSecret, RedirectURIs: []string{callback}, Person: "adalovelace",
 		},
 		People: map[string]socialtest.GitHubUser{
-			"adalovelace": {Profile: recorded[map[string]any](t, "github/claims.json"), Emails: recorded[[]map[string]any](t, "github/emails.json")},
+			"adalovelace": {Profile: recorded[map[string]any](t, "github/claims.json"), Emails: answered[[]map[string]any](t, "github", "/user/emails")},
 			"bob":         {Profile: map[string]any{"login": "bob", "id": 2, "name": nil, "email": "bob@elsewhere.example"}},
 		},
 	}
@@ -57,7 +57,7 @@ func TestGitHub(t *testing.T) {
 			t.Errorf("claims %v", claims)
 		}
 	}
-	u := oneUser(t, w, recorded[map[string]string](t, "github/want.json"))
+	u := oneUser(t, w, attributes(t, "github"))
 	if id := u.Identities[0]; id.Subject != "9007199254740993" || id.Issuer != up.URL+"/login/oauth" {
 		t.Errorf("identity %+v", id)
 	}
@@ -89,7 +89,7 @@ func TestGitHubAddresses(t *testing.T) {
 			p.Emails = append([]map[string]any{}, c.emails...)
 			up.People["adalovelace"] = p
 			signIn(t, w, "GitHub")
-			want := recorded[map[string]string](t, "github/want.json")
+			want := attributes(t, "github")
 			delete(want, "email")
 			delete(want, "email_verified")
 			maps.Copy(want, c.want)
@@ -148,8 +148,8 @@ func TestGitHubRefusals(t *testing.T) {
 			socialtest.Send(w, http.StatusOK, map[string]any{"login": "x"})
 		}, "somebody else"},
 		"addresses that cannot be had": {"/api/user/emails", http.NotFound, "status 404"},
-		"a code that was used":         {"/login/oauth/access_token", replies(t, http.StatusOK, "github/token-error.json"), "status 200: \\\"invalid_grant\\\": \\\"bad_verification_code"},
-		"a wrong secret":               {"/login/oauth/access_token", replies(t, http.StatusOK, "github/token-error-client.json"), "status 200: \\\"invalid_client\\\": \\\"incorrect_client_credentials"},
+		"a code that was used":         {"/login/oauth/access_token", refuses(t, "github", "expired"), "status 200: \\\"invalid_grant\\\": \\\"bad_verification_code"},
+		"a wrong secret":               {"/login/oauth/access_token", refuses(t, "github", "config"), "status 200: \\\"invalid_client\\\": \\\"incorrect_client_credentials"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			up.Change(func(s *socialtest.Server) { s.Override = map[string]http.HandlerFunc{c.path: c.h} })
