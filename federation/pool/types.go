@@ -132,7 +132,9 @@ const detailDataDeletion = "on_data_deletion"
 
 // DeletesOnNotice reports whether a user who has no other identity is deleted when the provider says that the account there is gone, or
 // asks for the deletion of the person's data. Otherwise that is only recorded, for an administrator to act on.
-func (p IdentityProvider) DeletesOnNotice() bool { return p.Details.Get(detailDataDeletion) == "delete" }
+func (p IdentityProvider) DeletesOnNotice() bool {
+	return p.Details.Get(detailDataDeletion) == "delete"
+}
 
 // MapsVerifiedEmail reports whether the provider vouches for the e-mail address of users and for its being theirs.
 func (p IdentityProvider) MapsVerifiedEmail() bool {
