@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/weir-id/weir/federation/audit"
+	"github.com/weir-id/weir/federation/erasure"
 	"github.com/weir-id/weir/federation/fault"
 	"github.com/weir-id/weir/federation/once"
 	"github.com/weir-id/weir/federation/pool"
@@ -35,7 +36,8 @@ type Broker struct {
 	Once      *once.Memory     // of what providers say only once; needed where one of them does: see Identity.Once
 	Upstream  *upstream.Keeper // of the tokens that providers issued
 	Ring      *secret.Ring
-	Replays   *replay.Messages // what Exchange was used for
+	Replays   *replay.Messages // what Exchange and Notice were used for
+	Erasures  *erasure.Requests
 	Audit     audit.Recorder
 	Now       func() time.Time
 }

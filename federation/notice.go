@@ -35,9 +35,13 @@ type Notice struct {
 // ErrNoNotices: the provider's kind reports nothing, or not at this door.
 var ErrNoNotices = errors.New("the provider sends no such notices")
 
+// ErrNoticeUnknown: the message is the provider's, and of a sort that nothing is done about. It is answered as one that was done, so that it
+// does not come again and again.
+var ErrNoticeUnknown = errors.New("a notice of a sort that nothing is done about")
+
 // NoticeReader is implemented by providers that report what happens to a person's account. Optional for a Provider.
 type NoticeReader interface {
 	// ReadNotice verifies a message that came to one of the provider's doors, which is the last part of the address. Errors:
-	// ErrNoNotices; fault.Invalid where the message does not prove where it is from.
+	// ErrNoNotices; ErrNoticeUnknown, which needs the same proof as a Notice; fault.Invalid where the message does not prove where it is from.
 	ReadNotice(ctx context.Context, door string, r Response) (Notice, error)
 }

@@ -151,6 +151,9 @@ func browser(c echo.Context) bool {
 			return true
 		}
 	}
+	if strings.HasPrefix(c.Request().URL.Path, "/oauth2/notices/") && c.Request().Method != http.MethodPost {
+		return true // people look there for what became of a request for deletion; what providers post is answered by JSON
+	}
 	return strings.Contains(c.Request().Header.Get(echo.HeaderAccept), echo.MIMETextHTML)
 }
 

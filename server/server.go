@@ -83,6 +83,8 @@ func (s *Server) routes(e *echo.Echo, oa *oauth.Service, lo *login.Service, rend
 	e.Match(read, "/login", lo.Login)
 	e.Match(both, "/logout", oa.Logout, small)
 	e.Match(read, page.AssetPrefix+"*", echo.WrapHandler(renderer.Assets()))
+	e.POST("/oauth2/notices/:pool/:provider/:door", lo.Notice, small) // pool.IdentityProvider.NoticesPath
+	e.Match(read, "/oauth2/notices/:pool/:provider/deletion", lo.Deletion)
 	e.POST("/oauth2/introspect", oa.Introspect, small)
 	e.GET("/oauth2/upstreamToken", oa.UpstreamToken)
 

@@ -17,6 +17,7 @@ import (
 	"github.com/weir-id/weir/config"
 	"github.com/weir-id/weir/federation"
 	"github.com/weir-id/weir/federation/audit"
+	"github.com/weir-id/weir/federation/erasure"
 	"github.com/weir-id/weir/federation/fault"
 	"github.com/weir-id/weir/federation/once"
 	"github.com/weir-id/weir/federation/outgoing"
@@ -164,7 +165,7 @@ func (n *node) wire() {
 	n.grants = &token.Grants{Engine: n.engine, Ring: n.ring, Now: n.now}
 	n.broker = &federation.Broker{Directory: n.directory, Providers: n.providers, Grants: n.grants, Ring: n.ring,
 		Once: &once.Memory{Engine: n.engine, Ring: n.ring, Now: n.now}, Upstream: &upstream.Keeper{Engine: n.engine, Ring: n.ring, Now: n.now},
-		Replays: &replay.Messages{Engine: n.engine}, Audit: n.audit, Now: n.now}
+		Replays: &replay.Messages{Engine: n.engine}, Erasures: &erasure.Requests{Engine: n.engine, Ring: n.ring, Now: n.now}, Audit: n.audit, Now: n.now}
 	n.traces = &trace.Traces{Engine: n.engine, Ring: n.ring, Now: n.now, Logger: n.log}
 }
 

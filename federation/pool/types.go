@@ -122,6 +122,25 @@ func (p IdentityProvider) CallbackPath() string {
 	return "/oauth2/idpresponse"
 }
 
+// NoticesPath is the path below which the provider reports what happens to people's accounts.
+func (p IdentityProvider) NoticesPath() string {
+	return "/oauth2/notices/" + p.PoolID + "/" + url.PathEscape(p.Name)
+}
+
+// detailDataDeletion is the key of ProviderDetails that says what becomes of a user whose deletion the provider asks for: record or delete.
+const detailDataDeletion = "on_data_deletion"
+
+// DeletesOnNotice reports whether a user who has no other identity is deleted when the provider says that the account there is gone, or
+// asks for the deletion of the person's data. Otherwise that is only recorded, for an administrator to act on.
+func (p IdentityProvider) DeletesOnNotice() bool {
+	return p.Details.Get(detailDataDeletion) == "delete"
+}
+
+// MapsVerifiedEmail reports whether the provider vouches for the e-mail address of users and for its being theirs.
+func (p IdentityProvider) MapsVerifiedEmail() bool {
+	return p.AttributeMapping["email"] != "" && p.AttributeMapping["email_verified"] != ""
+}
+
 // detailPreset is the key of an OIDC provider's ProviderDetails that says which company's rules it follows.
 const detailPreset = "preset"
 

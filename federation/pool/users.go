@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/weir-id/weir/federation/fault"
@@ -194,6 +195,25 @@ func (d *Directory) setAccess(ctx context.Context, poolID, sub string, change fu
 		return nil
 	})
 	return e.Value, storeFault("change a user's access", err, noUser)
+}
+
+// SetEmailVerified says of a user's address whether mail to it is known to arrive, if it is still that address, in any case, in
+// the step that writes. It returns whether anything changed. Errors: fault.NotFound.
+func (d *Directory) SetEmailVerified(ctx context.Context, poolID, sub, email string, verified bool) (changed bool, err error) {
+	u, err := d.User(ctx, poolID, sub)
+	if err != nil {
+		return false, err
+	}
+	value := strconv.FormatBool(verified)
+	_, err = d.users().Update(ctx, userKey(u.PoolID, u.Sub), func(u *User) error {
+		has := u.Attributes["email"]
+		if changed = has != "" && FoldEmail(has) == FoldEmail(email) && u.Attributes["email_verified"] != value; !changed {
+			return store.ErrUnchanged
+		}
+		u.Attributes["email_verified"], u.Modified = value, d.now()
+		return nil
+	})
+	return changed && err == nil, storeFault("change whether an address is verified", err, noUser)
 }
 
 // DeleteUser removes a user. Errors: fault.NotFound.

@@ -212,3 +212,42 @@ func TestAccessOfAUser(t *testing.T) {
 	_, err = f.EnableUser(t.Context(), p.ID, "nobody", true)
 	wantCode(t, err, fault.NotFound)
 }
+
+func TestSetEmailVerified(t *testing.T) {
+	f := newFixture(t)
+	p, ip := f.withPool(t)
+	u := signIn(t, f, p, ip, attrs{"email": "Jane@Example.com", "email_verified": "true"}).User
+	other, err := f.SignIn(t.Context(), p, pool.SignIn{Provider: ip, Subject: "2"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		sub, email        string
+		verified, changed bool
+	}{
+		{u.Sub, "other@example.com", false, false},
+		{u.Sub, "", false, false},
+		{u.Sub, "jane@EXAMPLE.com", true, false}, // it is so already
+		{u.Sub, "jane@EXAMPLE.com", false, true},
+		{u.Sub, "jane@EXAMPLE.com", false, false},
+		{u.Sub, "Jane@Example.com", true, true},
+		{other.User.Sub, "", true, false}, // who has no address
+	} {
+		changed := false
+		n := f.writes(func() {
+			var err error
+			if changed, err = f.SetEmailVerified(t.Context(), p.ID, c.sub, c.email, c.verified); err != nil {
+				t.Error(err)
+			}
+		})
+		if changed != c.changed || n > 0 != c.changed {
+			t.Errorf("%+v: changed %t with %d writes", c, changed, n)
+		}
+	}
+	got, err := f.User(t.Context(), p.ID, u.Sub)
+	if err != nil || got.Attributes["email"] != "Jane@Example.com" || got.Attributes["email_verified"] != "true" {
+		t.Errorf("%+v, %v", got, err)
+	}
+	_, err = f.SetEmailVerified(t.Context(), p.ID, "6e3a2f0c-5a27-4c8e-9d53-0f6d1a6c7b11", "jane@example.com", true)
+	wantCode(t, err, fault.NotFound)
+}

@@ -39,9 +39,7 @@ func (r *Messages) kind() *store.Kind[used] {
 // Once returns nil for exactly one caller with that issuer and message id, and ErrReplayed for every other one until the given time, when
 // the message is no longer acceptable by itself. It costs one write. Issuer and id are of any length and bytes: what is kept is their hash.
 func (r *Messages) Once(ctx context.Context, issuer, id string, until time.Time) error {
-	sum := sha256.New()
-	_, _ = fmt.Fprintf(sum, "%d\x00%s\x00%s", len(issuer), issuer, id) // hash.Hash.Write never returns an error
-	_, err := r.kind().Put(ctx, &used{Key: base64.RawURLEncoding.EncodeToString(sum.Sum(nil)), Until: until}, 0)
+	_, err := r.kind().Put(ctx, &used{Key: keyOf(issuer, id), Until: until}, 0)
 	switch {
 	case errors.Is(err, store.ErrConflict):
 		return ErrReplayed
@@ -49,4 +47,23 @@ func (r *Messages) Once(ctx context.Context, issuer, id string, until time.Time)
 		return fmt.Errorf("remember a message: %w", err)
 	}
 	return nil
+}
+
+// Known reports whether Once was called for that issuer and message id, at the cost of one read. It reserves nothing: of two callers at the same
+// time both may hear no. It is for messages whose effects may come twice, and may not be lost between Once and the effect.
+func (r *Messages) Known(ctx context.Context, issuer, id string) (bool, error) {
+	_, err := r.kind().Get(ctx, keyOf(issuer, id))
+	if errors.Is(err, store.ErrNotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("look up a message: %w", err)
+	}
+	return true, nil
+}
+
+func keyOf(issuer, id string) string {
+	sum := sha256.New()
+	_, _ = fmt.Fprintf(sum, "%d\x00%s\x00%s", len(issuer), issuer, id) // hash.Hash.Write never returns an error
+	return base64.RawURLEncoding.EncodeToString(sum.Sum(nil))
 }

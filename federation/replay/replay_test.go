@@ -46,8 +46,16 @@ func TestReplays(t *testing.T) {
 			t.Errorf("%q is another message: %v", c, err)
 		}
 	}
+	for id, want := range map[string]bool{"_1": true, "_2": true, "_3": false} {
+		if known, err := r.Known(t.Context(), "https://idp.example.com", id); known != want || err != nil {
+			t.Errorf("%s: known %t, %v", id, known, err)
+		}
+	}
 	later := until.Add(time.Second)
 	clock.Store(&later)
+	if known, err := r.Known(t.Context(), "https://idp.example.com", "_1"); known || err != nil {
+		t.Errorf("known %t after its time, %v", known, err)
+	}
 	if n, err := db.Sweep(t.Context(), later); err != nil || n != 5 {
 		t.Errorf("swept %d, %v; want 5", n, err)
 	}

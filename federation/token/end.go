@@ -81,6 +81,23 @@ func (g *Grants) EndUpstream(ctx context.Context, poolID, provider, principal st
 	return ended, nil
 }
 
+// EndIdentity revokes every grant of the user that began with that identity, ends their sessions and returns how many gave anything until now. It
+// goes by the user and not by the principal as EndUpstream does: the grants that a session gave later, by single sign-on,
+// may live on when the one that began it, which alone is found by its principal, has expired.
+func (g *Grants) EndIdentity(ctx context.Context, poolID, sub, provider, subject string) (int, error) {
+	var ended []Grant
+	err := g.kind().All(ctx, userIndex(poolID, sub), func(e store.Entry[record]) (err error) {
+		if r := e.Value; r.Provider == provider && r.Subject == subject {
+			ended, err = g.endOne(ctx, r.ID, "the provider says that it is over", ended)
+		}
+		return err
+	})
+	if err != nil {
+		return len(ended), fmt.Errorf("end an identity's grants: %w", err)
+	}
+	return len(ended), nil
+}
+
 // end ends every grant of that index entry and appends what it ended to ended.
 func (g *Grants) end(ctx context.Context, index, reason string, ended []Grant) ([]Grant, error) {
 	err := g.kind().All(ctx, index, func(e store.Entry[record]) (err error) {

@@ -64,6 +64,18 @@ func TestEnding(t *testing.T) {
 			ended, err := w.grants.EndUpstream(t.Context(), w.pool.ID, "Other", "ada@corp", nil)
 			return len(ended), err
 		}, nil},
+		{"an identity of the user", func(w *world, _ map[string]token.Grant) (int, error) {
+			return w.grants.EndIdentity(t.Context(), w.pool.ID, w.user.Sub, w.request().Provider, w.request().Subject)
+		}, []string{"laptop", "laptop-mail", "phone"}},
+		{"an identity of the user at another provider", func(w *world, _ map[string]token.Grant) (int, error) {
+			return w.grants.EndIdentity(t.Context(), w.pool.ID, w.user.Sub, "Other", w.request().Subject)
+		}, nil},
+		{"another identity of the user", func(w *world, _ map[string]token.Grant) (int, error) {
+			return w.grants.EndIdentity(t.Context(), w.pool.ID, w.user.Sub, w.request().Provider, "x")
+		}, nil},
+		{"an identity of another user", func(w *world, _ map[string]token.Grant) (int, error) {
+			return w.grants.EndIdentity(t.Context(), w.pool.ID, "6e3a2f0c-5a27-4c8e-9d53-0f6d1a6c7b11", w.request().Provider, w.request().Subject)
+		}, nil},
 		{"no principal", func(w *world, _ map[string]token.Grant) (int, error) {
 			ended, err := w.grants.EndUpstream(t.Context(), w.pool.ID, "Corp", "", nil)
 			return len(ended), err

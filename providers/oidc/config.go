@@ -46,6 +46,7 @@ import (
 //	                               A refresh token comes where authorize_scopes asks for one: offline_access at most providers
 //	token_clients                  ids of the app clients that may ask for the access token, separated by spaces; needs keep_tokens
 //	revocation_url                 replaces the revocation_endpoint of discovery (RFC 7009)
+//	on_data_deletion               record (default) or delete: see pool.IdentityProvider.DeletesOnNotice
 //	userinfo                       auto (default: asked where the provider has it), always (it must have it) or never
 const (
 	keyClientID          = "client_id"
@@ -71,6 +72,7 @@ const (
 	keyTokenClients      = "token_clients"
 	keyRevokeURL         = "revocation_url"
 	keyUserInfo          = "userinfo"
+	keyDataDeletion      = "on_data_deletion"
 )
 
 // The client authentication methods of OpenID Connect Core section 9 that this package speaks.
@@ -147,6 +149,7 @@ func (v Variant) parse(d pool.Details, allowPrivate bool) (settings, []detail.Fa
 	_ = r.OneOf(keyTokenMethod, "POST", "GET")
 	// The directory's to read: see pool.IdentityProvider.
 	_ = r.OneOf(keyCallback, "shared", "own")
+	_ = r.OneOf(keyDataDeletion, "record", "delete")
 	if kept := r.OneOf(keyKeepTokens, "false", "true"); r.String(keyTokenClients) != "" && kept != "true" {
 		r.Fail(keyTokenClients, "needs keep_tokens: true")
 	}

@@ -54,7 +54,7 @@ func TestValidate(t *testing.T) {
 	}{
 		"the least":                       {nil, nil},
 		"everything of the API model":     {map[string]string{"authorize_scopes": "openid", "attributes_request_method": "POST", "authorize_url": "https://a.example/a", "token_url": "https://a.example/t", "attributes_url": "https://a.example/u", "jwks_uri": "https://a.example/j", "attributes_url_add_attributes": "false"}, nil},
-		"everything of ours":              {map[string]string{"token_endpoint_auth_method": "client_secret_post", "id_token_signed_response_alg": "RS256 EdDSA", "clock_skew_seconds": "300", "userinfo": "never"}, nil},
+		"everything of ours":              {map[string]string{"token_endpoint_auth_method": "client_secret_post", "id_token_signed_response_alg": "RS256 EdDSA", "clock_skew_seconds": "300", "userinfo": "never", "on_data_deletion": "delete"}, nil},
 		"a public client that says so":    {map[string]string{"client_secret": "", "token_endpoint_auth_method": "none"}, nil},
 		"a PKCS 8 key":                    {jwt(key), nil},
 		"a SEC 1 key with white space":    {jwt("\n" + block("EC PRIVATE KEY", der(x509.MarshalECPrivateKey(ec))) + "\n"), nil},
@@ -73,7 +73,7 @@ func TestValidate(t *testing.T) {
 		"unknown keys":                    {map[string]string{"clientid": "x", "secret": "x"}, []string{"clientid", "secret"}},
 		"alg none":                        {map[string]string{"id_token_signed_response_alg": "none"}, []string{"id_token_signed_response_alg"}},
 		"a symmetric algorithm":           {map[string]string{"id_token_signed_response_alg": "RS256 HS256"}, []string{"id_token_signed_response_alg"}},
-		"values out of range":             {map[string]string{"clock_skew_seconds": "301", "userinfo": "sometimes", "attributes_request_method": "PUT", "token_endpoint_auth_method": "tls_client_auth", "client_assertion_audience": "me", "attributes_url_add_attributes": "maybe"}, []string{"attributes_request_method", "attributes_url_add_attributes", "client_assertion_audience", "clock_skew_seconds", "token_endpoint_auth_method", "userinfo"}},
+		"values out of range":             {map[string]string{"clock_skew_seconds": "301", "userinfo": "sometimes", "on_data_deletion": "yes", "attributes_request_method": "PUT", "token_endpoint_auth_method": "tls_client_auth", "client_assertion_audience": "me", "attributes_url_add_attributes": "maybe"}, []string{"attributes_request_method", "attributes_url_add_attributes", "client_assertion_audience", "clock_skew_seconds", "on_data_deletion", "token_endpoint_auth_method", "userinfo"}},
 		"addresses that are none":         {map[string]string{"authorize_url": "javascript:alert(1)", "token_url": "/token", "attributes_url": "https://u:p@a.example", "jwks_uri": "http://a.example"}, []string{"attributes_url", "authorize_url", "jwks_uri", "token_url"}},
 		"an issuer with a query":          {map[string]string{"oidc_issuer": "https://a.example/?a=b"}, []string{"oidc_issuer"}},
 		"an issuer on loopback":           {map[string]string{"oidc_issuer": "http://127.0.0.1:9000"}, []string{"oidc_issuer"}},

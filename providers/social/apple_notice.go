@@ -72,7 +72,7 @@ func (n appleNotices) read(ctx context.Context, api *oidc.API, door string, r fe
 	}
 	kind, known := appleEvents[e.Type]
 	if !known {
-		return federation.Notice{}, fmt.Errorf("%w: event of type %q", federation.ErrNoNotices, e.Type[:min(len(e.Type), 64)])
+		return federation.Notice{}, fmt.Errorf("%w: event of type %q", federation.ErrNoticeUnknown, e.Type[:min(len(e.Type), 64)])
 	}
 	id, _ := claims["jti"].(string)
 	sum := sha256.Sum256([]byte(body.Payload))

@@ -185,7 +185,7 @@ func TestAppleNoticesRefused(t *testing.T) {
 	t.Run("of an unknown event", func(t *testing.T) {
 		c := maps.Clone(good)
 		c["events"] = event(`,"type":"birthday"`)
-		if _, err := r.ReadNotice(t.Context(), "notifications", a.posted(c)); !errors.Is(err, federation.ErrNoNotices) {
+		if _, err := r.ReadNotice(t.Context(), "notifications", a.posted(c)); !errors.Is(err, federation.ErrNoticeUnknown) {
 			t.Errorf("error %v", err)
 		}
 	})

@@ -24,6 +24,7 @@ import (
 
 	"github.com/weir-id/weir/federation"
 	"github.com/weir-id/weir/federation/audit"
+	"github.com/weir-id/weir/federation/erasure"
 	"github.com/weir-id/weir/federation/once"
 	"github.com/weir-id/weir/federation/outgoing"
 	"github.com/weir-id/weir/federation/pool"
@@ -179,7 +180,7 @@ func (w *Weir) wire(o Options) {
 	w.Once = &once.Memory{Engine: w.Engine, Ring: w.Ring, Now: now}
 	w.Broker = &federation.Broker{Directory: w.Directory, Providers: set, Grants: w.Grants, Ring: w.Ring,
 		Once: w.Once, Upstream: &upstream.Keeper{Engine: w.Engine, Ring: w.Ring, Now: now},
-		Replays: &replay.Messages{Engine: w.Engine}, Audit: recorder, Now: now}
+		Replays: &replay.Messages{Engine: w.Engine}, Erasures: &erasure.Requests{Engine: w.Engine, Ring: w.Ring, Now: now}, Audit: recorder, Now: now}
 	w.Traces = &trace.Traces{Engine: w.Engine, Ring: w.Ring, Now: now, Logger: logger}
 	w.Server = &server.Server{
 		Site:      &web.Site{Base: base, Directory: w.Directory, TrustedProxies: o.TrustedProxies},

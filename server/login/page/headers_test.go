@@ -19,6 +19,7 @@ func TestContentSecurityPolicy(t *testing.T) {
 	for kind, want := range map[page.Kind]string{
 		page.KindError:     all + "; form-action 'none'",
 		page.KindSignedOut: all + "; form-action 'none'",
+		page.KindDeletion:  all + "; form-action 'none'",
 		// Forms whose answer may redirect anywhere: see the comment on CSP.
 		page.KindChooser: all,
 		page.KindPost:    all + "; script-src 'self'",
@@ -34,7 +35,7 @@ func TestContentSecurityPolicy(t *testing.T) {
 }
 
 func TestPageHeaders(t *testing.T) {
-	for _, kind := range []page.Kind{page.KindChooser, page.KindError, page.KindSignedOut, page.KindPost} {
+	for _, kind := range []page.Kind{page.KindChooser, page.KindError, page.KindSignedOut, page.KindPost, page.KindDeletion} {
 		h := http.Header{}
 		page.SetHeaders(h, kind)
 		want := map[string]string{

@@ -32,6 +32,13 @@ type Messages struct {
 	SignedOut     string
 	SignedOutHelp string
 
+	DeletionReceived     string
+	DeletionReceivedHelp string
+	DeletionDone         string
+	DeletionDoneHelp     string
+	DeletionOf           Phrase // around the day
+	Day                  string // the layout of a day
+
 	OneMoment   string
 	TakingYouTo Phrase // around the receiver's name
 	TakingYouOn string // where it has none
@@ -120,6 +127,13 @@ var English = Messages{
 
 	SignedOut:     "You are signed out",
 	SignedOutHelp: "You can close this window. On a shared device, also sign out of the service that you signed in with.",
+
+	DeletionReceived:     "Your request was received",
+	DeletionReceivedHelp: "You are signed out. What is still kept of you here is deleted by the operator of this service.",
+	DeletionDone:         "Your request is done",
+	DeletionDoneHelp:     "There is nobody here any more who belongs to the account that you asked from.",
+	DeletionOf:           Phrase{"You asked on ", " that your data be deleted."},
+	Day:                  "2 January 2006",
 
 	OneMoment:   "One moment",
 	TakingYouTo: Phrase{"Taking you to ", "."},

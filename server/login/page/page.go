@@ -40,9 +40,10 @@ const (
 	KindError     Kind = "error"
 	KindSignedOut Kind = "signedout"
 	KindPost      Kind = "post"
+	KindDeletion  Kind = "deletion"
 )
 
-var kinds = [...]Kind{KindChooser, KindError, KindSignedOut, KindPost}
+var kinds = [...]Kind{KindChooser, KindError, KindSignedOut, KindPost, KindDeletion}
 
 // New parses the embedded templates and names the assets after their content. An error is a
 // defect of this build, never of the configuration.
@@ -111,6 +112,15 @@ func (r *Renderer) Post(w io.Writer, v Post) error {
 		return fmt.Errorf("page: post: %w", err)
 	}
 	return r.write(w, KindPost, frame{Title: r.messages.OneMoment, Script: r.assets.path(scriptFile), V: p})
+}
+
+// Deletion writes what became of a request for deletion.
+func (r *Renderer) Deletion(w io.Writer, v Deletion) error {
+	title := r.messages.DeletionReceived
+	if v.Done {
+		title = r.messages.DeletionDone
+	}
+	return r.write(w, KindDeletion, frame{Title: title, V: v.prepare(r.messages)})
 }
 
 // write renders into memory first, so that a failing template cannot leave half a page behind.

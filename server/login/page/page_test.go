@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/weir-id/weir/server/login/page"
 )
@@ -81,6 +82,10 @@ func signedOut(v page.SignedOut) renderFunc {
 	return func(r *page.Renderer, w io.Writer) error { return r.SignedOut(w, v) }
 }
 
+func deletion(v page.Deletion) renderFunc {
+	return func(r *page.Renderer, w io.Writer) error { return r.Deletion(w, v) }
+}
+
 // every is each page in each of its states. Tests of what holds for all pages go over it.
 var every = map[string]renderFunc{
 	"chooser":            chooser(page.Chooser{ClientName: "Riverbank Portal", Providers: three, Email: email("", false)}),
@@ -98,6 +103,8 @@ var every = map[string]renderFunc{
 	"signedout":          signedOut(page.SignedOut{}),
 	"signedout-back":     signedOut(page.SignedOut{Back: app}),
 	"post":               post(page.Post{Action: "https://idp.example.com/sso?x=1&y=2", Params: []page.Param{{Name: "SAMLRequest", Value: "PHNhbWw+/=="}, {Name: "RelayState", Value: "abc"}}, To: "Corp AD"}),
+	"deletion":           deletion(page.Deletion{Asked: time.Date(2026, 5, 4, 12, 0, 0, 0, time.UTC)}),
+	"deletion-done":      deletion(page.Deletion{Asked: time.Date(2026, 5, 4, 12, 0, 0, 0, time.UTC), Done: true}),
 	"post-unnamed":       post(page.Post{Action: "/saml2/idpresponse", Params: []page.Param{{Name: "submit", Value: "1"}}}),
 }
 

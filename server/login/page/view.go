@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 )
 
 // EmailParam is the name under which the e-mail form sends the address.
@@ -109,6 +110,22 @@ type Post struct {
 	Action string
 	Params []Param
 	To     string // name of who receives it, as shown; may be empty
+}
+
+// Deletion is the view of a request for deletion: nothing in it says whose.
+type Deletion struct {
+	Asked time.Time
+	Done  bool
+}
+
+type deletionData struct {
+	Date, Day string // for programs, and for people
+	Done      bool
+}
+
+func (v Deletion) prepare(m Messages) deletionData {
+	at := v.Asked.UTC()
+	return deletionData{Date: at.Format(time.DateOnly), Day: at.Format(m.Day), Done: v.Done}
 }
 
 type chooserData struct {
