@@ -37,7 +37,7 @@ const facebookVersion = "v25.0"
 // Manually Build a Login Flow; Graph API (debug_token, User, Permissions); Securing Requests; OIDC Token for Limited Login.
 func facebook() oidc.Variant {
 	defaults := facebookEndpoints(facebookVersion)
-	maps.Copy(defaults, map[string]string{ //nolint:gosec // addresses and names, no credentials
+	maps.Copy(defaults, map[string]string{
 		"api_version":                   facebookVersion,
 		"oidc_issuer":                   "https://www.facebook.com", // of Limited Login
 		"jwks_uri":                      "https://limited.facebook.com/.well-known/oauth/openid/jwks/",
