@@ -199,10 +199,12 @@ func (f facebookRules) owner(ctx context.Context, api *oidc.API, key, token secr
 	switch {
 	case err != nil:
 		return "", err
+	case !d.Valid:
+		return "", oidc.Refuse(oidc.ErrToken, "the access token is not valid")
 	case string(d.App) != api.ClientID():
 		return "", oidc.Refuse(oidc.ErrAudience, "the access token is of app %q", d.App)
-	case !d.Valid || d.Kind != "USER":
-		return "", oidc.Refuse(oidc.ErrToken, "the access token is of type %q, valid: %t", d.Kind, d.Valid)
+	case d.Kind != "USER":
+		return "", oidc.Refuse(oidc.ErrToken, "the access token is of type %q", d.Kind)
 	case !facebookID.MatchString(string(d.User)):
 		return "", oidc.Refuse(oidc.ErrSubject, "the access token is of user %q", d.User)
 	case d.Expires == nil:
