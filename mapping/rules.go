@@ -219,3 +219,22 @@ func verified(r rule, value string, outcome Outcome, addressed bool) (string, Ou
 	}
 	return "false", Written, `only true and "true" count as verified`
 }
+
+// Claims returns the names of the claims that the rules begin at, sorted and each once: phone of phone.number[0]. Constants have none.
+func (r *Rules) Claims() []string {
+	if r == nil {
+		return nil
+	}
+	var names []string
+	for _, rule := range r.rules {
+		switch {
+		case rule.isConstant:
+		case len(rule.path) > 0:
+			names = append(names, rule.path[0].name)
+		default: // a name that is no path
+			names = append(names, rule.source)
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}

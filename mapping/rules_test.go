@@ -335,3 +335,18 @@ func TestVerifiedFlagsVouchForTheirOwnClaim(t *testing.T) {
 		}
 	}
 }
+
+func TestClaimsThatAMappingBeginsAt(t *testing.T) {
+	rules, err := mapping.Compile(map[string]string{
+		"email": "email", "phone_number": "phones[0].value", "locale": "= en", "website": `["https://example.com/site"].x`, "name": "a/b c[", "nickname": "email",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := rules.Claims(); !slices.Equal(got, []string{"a/b c[", "email", "https://example.com/site", "phones"}) {
+		t.Errorf("claims %q", got)
+	}
+	if got := (*mapping.Rules)(nil).Claims(); got != nil {
+		t.Errorf("claims of no rules %q", got)
+	}
+}

@@ -35,6 +35,15 @@ func (a *API) Secret() (secret.Text, error) { return a.p.secret() }
 // UserInfoURL is the detail attributes_url; "" where there is none.
 func (a *API) UserInfoURL() string { return a.md.userInfoURL }
 
+// Mapped are the claims that the provider's attribute mapping reads, by the name it begins at: the administrator's text, of any form.
+func (a *API) Mapped() []string {
+	rules, err := mapping.Compile(a.p.cfg.AttributeMapping)
+	if err != nil { // the sign-in ends for it where the mapping is applied
+		return nil
+	}
+	return rules.Claims()
+}
+
 // Now is the clock.
 func (a *API) Now() time.Time { return a.p.now() }
 

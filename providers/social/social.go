@@ -22,6 +22,7 @@ import (
 // Kinds returns the variants that are a ProviderType of the API model.
 func Kinds() map[string]oidc.Variant {
 	return map[string]oidc.Variant{
+		"Facebook":        facebook(),
 		"Google":          google(),
 		"LoginWithAmazon": amazon(),
 		"SignInWithApple": apple(),
