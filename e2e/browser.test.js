@@ -7,7 +7,8 @@ import { mkdtemp, readdir, rm } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { inspect, launch, press, tabTo, withPage } from './lib/browser.js'
+import { inspect, launch, out, press, tabTo, withPage } from './lib/browser.js'
+import { deployBrands } from './lib/brands.js'
 import { clients, deploy } from './lib/deployment.js'
 import { begin, connect, finish } from './lib/rp.js'
 import { buildWeir, Process } from './lib/weir.js'
@@ -180,4 +181,53 @@ describe('a provider and an application of others', () => {
       callback.close()
     }
   })
+})
+
+describe('buttons of brands', () => {
+  let d
+
+  before(async () => {
+    d = await deployBrands(binary.path)
+  })
+  after(() => d?.remove())
+
+  const look = (el) => {
+    const { backgroundColor, borderColor, color } = getComputedStyle(el)
+    return { backgroundColor, borderColor, color }
+  }
+
+  test('say what the brands want, have their marks, and are of one size', async () => {
+    for (const { name, url, words } of d.pages) {
+      await withPage(browser, `brands-${name}`, {}, async (page) => {
+        await page.goto(url)
+        assert.deepEqual(await page.locator('a.provider .label').allInnerTexts(), words)
+        for (const colorScheme of ['light', 'dark']) {
+          await page.emulateMedia({ colorScheme })
+          const marks = page.locator('.brand-mark img')
+          assert.equal(await marks.count(), words.length - 1, 'all but the plain one')
+          for (const mark of await marks.all()) {
+            // Another file may have to come for the other scheme.
+            assert.ok(await mark.evaluate((img) => img.decode().then(() => img.naturalWidth > 0)), 'a mark did not load')
+          }
+        }
+        const sizes = await page.locator('a.provider').evaluateAll((all) => all.map((a) => a.getBoundingClientRect()).map((r) => `${r.width} ${r.height}`))
+        assert.equal(new Set(sizes).size, 1, `sizes ${sizes.join(', ')}`)
+        await inspect(page, `brands-${name}`)
+      })
+    }
+  })
+
+  test('are readable with forced colours', () =>
+    withPage(browser, 'brands-forced', {}, async (page) => {
+      await page.goto(d.pages[0].url)
+      for (const colorScheme of ['light', 'dark']) {
+        await page.emulateMedia({ colorScheme, forcedColors: 'active' })
+        const plain = await page.locator('a.provider:not(.brand)').evaluate(look)
+        const buttons = await page.locator('a.provider').all()
+        assert.equal(buttons.length, d.pages[0].words.length)
+        for (const button of buttons) assert.deepEqual(await button.evaluate(look), plain)
+        assert.notEqual(plain.color, plain.backgroundColor)
+        await page.screenshot({ path: join(out, `brands-forced-${colorScheme}.png`), fullPage: true })
+      }
+    }))
 })
