@@ -77,6 +77,9 @@ var facebookFields = []string{
 	"middle_name", "name", "name_format", "picture", "quotes", "short_name", "significant_other", "timezone", "updated_time", "website",
 }
 
+// facebookIssuers are other names that Facebook has given itself in tokens of Limited Login.
+var facebookIssuers = []string{"https://facebook.com", "https://limited.facebook.com"}
+
 // facebookNames are the names that web and Limited Login have for the same: the latter's are those of OpenID Connect Core section 5.1.
 var facebookNames = map[string]string{"given_name": "first_name", "family_name": "last_name"}
 
@@ -114,7 +117,7 @@ func readFacebook(r *detail.Reader) oidc.Rules {
 	}
 	return oidc.Rules{
 		Authorize: f.authorize, Advice: facebookAdvice, Code: facebookCode,
-		Profile: f.profile, Subject: "id", Claims: facebookClaims,
+		Profile: f.profile, Subject: "id", Claims: facebookClaims, Aliases: facebookIssuers,
 		Revoke: f.revoke, Notice: facebookNotice,
 	}
 }

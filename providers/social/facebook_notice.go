@@ -33,6 +33,9 @@ const (
 // facebookNotice reads a signed request (developers.facebook.com: Data Deletion Request Callback; Parsing the Signed Request): the field
 // signed_request of a form, base64url(signature).base64url(JSON), signed with the app's secret. Nothing of the JSON is read before the signature
 // is right. Errors are fault.Invalid where it is not Facebook's word.
+//
+// Facebook's JavaScript SDK puts a signed request of the same form into a browser's cookie (fbsr_<app id>). That one has a code in it, and is no
+// message to us: with a stolen cookie somebody could have a person signed out or deleted.
 func facebookNotice(_ context.Context, api *oidc.API, door string, r federation.Response) (federation.Notice, error) {
 	kind, known := facebookDoors[door]
 	if !known {
@@ -50,6 +53,7 @@ func facebookNotice(_ context.Context, api *oidc.API, door string, r federation.
 		Algorithm string `json:"algorithm"`
 		User      string `json:"user_id"`
 		Issued    int64  `json:"issued_at"`
+		Code      any    `json:"code"`
 	}
 	raw, err := unpadded(payload)
 	if err != nil || json.Unmarshal(raw, &said) != nil {
@@ -59,6 +63,8 @@ func facebookNotice(_ context.Context, api *oidc.API, door string, r federation.
 	switch {
 	case !strings.EqualFold(said.Algorithm, "HMAC-SHA256"): // said inside, so that it decides nothing
 		return federation.Notice{}, badSignedRequest(fmt.Errorf("%w: algorithm %.32q", oidc.ErrSignature, said.Algorithm))
+	case said.Code != nil:
+		return federation.Notice{}, badSignedRequest(errors.New("it has a code: it is that of a browser's sign-in"))
 	case !facebookID.MatchString(said.User):
 		return federation.Notice{}, badSignedRequest(fmt.Errorf("%w: user_id of %d bytes", oidc.ErrSubject, len(said.User)))
 	case said.Issued <= 0 || now.Sub(issued) > facebookNoticeLife || issued.Sub(now) > facebookNoticeSkew:

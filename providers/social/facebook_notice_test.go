@@ -13,6 +13,7 @@ import (
 	"github.com/weir-id/weir/federation"
 	"github.com/weir-id/weir/federation/fault"
 	"github.com/weir-id/weir/providers/social/socialtest"
+	"github.com/weir-id/weir/server/servertest"
 )
 
 // signed is the callback of Facebook's about ada, now; pairs are members over the usual ones.
@@ -95,6 +96,7 @@ func TestFacebookNoticesRefused(t *testing.T) {
 		"of the future":                 asForm(f.signed(map[string]any{"issued_at": now.Add(6 * time.Minute).Unix()})),
 		"without a time":                asForm(f.signed(map[string]any{"issued_at": nil})),
 		"with a time in text":           asForm(f.signed(map[string]any{"issued_at": "now"})),
+		"a browser's, with a code":      asForm(f.signed(map[string]any{"code": "AQB-of-the-cookie"})),
 		"about nobody":                  asForm(f.signed(map[string]any{"user_id": ""})),
 		"about a number":                asForm(f.signed(map[string]any{"user_id": 7})),
 		"about a name":                  asForm(f.signed(map[string]any{"user_id": "ada"})),
@@ -109,6 +111,69 @@ func TestFacebookNoticesRefused(t *testing.T) {
 			got, err := r.ReadNotice(t.Context(), "data-deletion", res)
 			if err == nil || fault.CodeOf(err) != fault.Invalid || got != (federation.Notice{}) {
 				t.Errorf("notice %+v, %v", got, err)
+			}
+		})
+	}
+}
+
+// tell posts a signed request to a door of Weir, as Facebook does.
+func (f *atFacebook) tell(door, signed string) *servertest.Answer {
+	f.t.Helper()
+	at := "/oauth2/notices/" + servertest.PoolID + "/Facebook/" + door
+	return f.Web().Send(f.Web().NewRequest(http.MethodPost, at, url.Values{"signed_request": {signed}}))
+}
+
+// Whoever removes the app at Facebook is signed out, and nobody else.
+func TestFacebookDeauthorizationEndsTheSession(t *testing.T) {
+	f := startFacebook(t)
+	b := f.Browser()
+	ada := f.Web().Tokens(b.SignIn(f.Web().Authorize(), upstream))
+	f.up.Change(func(s *socialtest.Server) { s.Person = bobAtFacebook })
+	bob := f.Web().Tokens(f.Browser().SignIn(f.Web().Authorize(), upstream))
+	if ans := f.tell("deauthorize", "x."+f.signed(nil)); ans.Status != http.StatusBadRequest {
+		t.Errorf("forged: %d %s", ans.Status, ans.Body)
+	}
+	if ans := f.tell("deauthorize", f.signed(nil)); ans.Status != http.StatusOK {
+		t.Fatalf("answer %d %s\n%s", ans.Status, ans.Body, f.Log.Text())
+	}
+	if got := f.Web().Refresh(ada.Text("refresh_token")); got.Text("error") != "invalid_grant" {
+		t.Errorf("refresh: %d %s", got.Status, got.Body)
+	}
+	if got := b.Get(f.Web().Authorize("prompt", "none")).Params().Get("error"); got != "login_required" {
+		t.Errorf("single sign-on: %q", got)
+	}
+	if got := f.Web().Refresh(bob.Text("refresh_token")); got.Status != http.StatusOK {
+		t.Errorf("of another person: %d %s", got.Status, got.Body)
+	}
+}
+
+// Facebook wants an address and a code of the person's request, and shows both to the person.
+func TestFacebookDataDeletion(t *testing.T) {
+	for mode, done := range map[string]bool{"record": false, "delete": true} {
+		t.Run(mode, func(t *testing.T) {
+			f := startFacebook(t, "on_data_deletion", mode)
+			ada := f.Web().Tokens(f.Browser().SignIn(f.Web().Authorize(), upstream))
+			signed := f.signed(nil)
+			ans := f.tell("data-deletion", signed)
+			code, at := ans.Text("confirmation_code"), ans.Text("url")
+			if ans.Status != http.StatusOK || code == "" || !strings.Contains(at, code) || !strings.HasPrefix(at, f.URL+"/oauth2/notices/") {
+				t.Fatalf("answer %d %s\n%s", ans.Status, ans.Body, f.Log.Text())
+			}
+			if again := f.tell("data-deletion", signed); again.Text("confirmation_code") != code {
+				t.Errorf("the same request again: %d %s", again.Status, again.Body)
+			}
+			if got := f.Web().Refresh(ada.Text("refresh_token")); got.Text("error") != "invalid_grant" {
+				t.Errorf("refresh: %d %s", got.Status, got.Body)
+			}
+			if gone := len(users(t, f.Weir)) == 0; gone != done {
+				t.Errorf("deleted: %t", gone)
+			}
+			page := f.Browser().Get(at)
+			if page.Status != http.StatusOK || strings.Contains(page.Body, "Ada") || strings.Contains(page.Body, adaAtFacebook) {
+				t.Errorf("page %d: %s", page.Status, page.Body)
+			}
+			if other := f.Browser().Get(strings.Replace(at, code, "A"+code[1:len(code)-1]+"B", 1)); other.Status != http.StatusNotFound {
+				t.Errorf("with another code: %d", other.Status)
 			}
 		})
 	}
