@@ -7,7 +7,7 @@ import (
 
 // auth0 is an Auth0 tenant. Beside the keys of package oidc it has
 //
-//	domain  required: example.eu.auth0.com, or the tenant's own domain
+//	domain  required, unless oidc_issuer is given: example.eu.auth0.com, or the tenant's own domain
 //
 // Its issuer ends in a slash.
 func auth0() oidc.Variant {

@@ -9,7 +9,7 @@ import (
 
 // okta is an Okta organization. Beside the keys of package oidc it has
 //
-//	domain                required: example.okta.com, or the organization's own domain
+//	domain                required, unless oidc_issuer is given: example.okta.com, or the organization's own domain
 //	authorization_server  the id of a custom authorization server (default: default), or org for the organization's own
 func okta() oidc.Variant {
 	return oidc.Variant{
@@ -35,7 +35,10 @@ func okta() oidc.Variant {
 // readDomain reads the detail domain: a host, as the vendors' pages show it. A fault is noted under it; what follows from a
 // faulty one must not be read as another fault.
 func readDomain(r *detail.Reader) string {
-	domain := r.Required("domain")
+	domain := r.String("domain")
+	if domain == "" && !r.Has("oidc_issuer") {
+		r.Fail("domain", "required, unless oidc_issuer is given")
+	}
 	if u, err := url.Parse("https://" + domain); domain != "" && (err != nil || u.Host != domain || u.Hostname() == "") {
 		r.Fail("domain", "must be a host name, without https:// and without a path")
 		domain = ""

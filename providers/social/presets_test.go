@@ -266,6 +266,8 @@ func TestPresetsNameTheFaultyDetail(t *testing.T) {
 		"a domain with a name before":     {"Auth0", []string{"domain", "example.auth0.com@evil.example"}, []string{"domain: must be a host name"}},
 		"a server with a path":            {"Okta", []string{"domain", "example.okta.com", "authorization_server", "../x"}, []string{"authorization_server: must be the id"}},
 		"Auth0 without a domain":          {"Auth0", nil, []string{"domain: required"}},
+		"Okta by its issuer":              {"Okta", []string{"oidc_issuer", "https://example.okta.com/oauth2/aus1"}, nil},
+		"Auth0 by its issuer":             {"Auth0", []string{"oidc_issuer", "https://example.auth0.com/"}, nil},
 		"a detail of another preset":      {"GitLab", []string{"tenant", contoso}, []string{"tenant: unknown key"}},
 		"a preset that is not there":      {"Entra", []string{"tenant", contoso}, []string{"preset: must be one of: "}},
 		"one tenant":                      {"EntraID", []string{"tenant", strings.ToUpper(contoso)}, nil},
