@@ -270,7 +270,7 @@ func (b *Broker) Continue(ctx context.Context, c pool.Client, req Request, accep
 		return Login{}, fmt.Errorf("%w: %w", ErrNoSession, err)
 	}
 	login, err := b.grant(ctx, req, u, token.Grant{
-		SessionID: anchor.ID, Provider: anchor.Provider, Subject: anchor.Subject, SessionIndex: anchor.SessionIndex,
+		SessionID: anchor.ID, Provider: anchor.Provider, Subject: anchor.Subject, SessionIndex: anchor.SessionIndex, Principal: anchor.Principal,
 		AuthTime: anchor.AuthTime, AuthTimeSaid: anchor.AuthTimeSaid,
 	})
 	if err != nil {

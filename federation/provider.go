@@ -116,7 +116,7 @@ type Identity struct {
 	Claims       mapping.Claims // typed, multi-valued
 	AuthTime     time.Time      // when the person authenticated upstream; zero if not said
 	SessionIndex string         // SAML SessionIndex or OpenID sid
-	Principal    string         // whom the provider's logout messages and notices will name (a SAML NameID, a subject)
+	Principal    string         // whom the provider's logout messages will name (a SAML NameID); "" where it sends none
 	Logout       []byte         // what the provider's own logout needs later; at most 1 KB, which the provider sees to
 	Tokens       UpstreamTokens
 	// Once are those of Claims that the provider says at the first sign-in only. Nil: it says nothing of the kind, ever. Empty: not this time, so

@@ -61,9 +61,10 @@ func (g *Grants) EndUpstream(ctx context.Context, poolID, provider, principal st
 	if principal == "" {
 		return nil, nil
 	}
+	// Every grant of a session has the principal: the one that began it may have expired, and others live on.
 	var named []string
 	err = g.kind().All(ctx, upstreamIndex(poolID, provider, principal), func(e store.Entry[record]) error {
-		if len(sessions) == 0 || slices.Contains(sessions, e.Value.SessionIndex) {
+		if (len(sessions) == 0 || slices.Contains(sessions, e.Value.SessionIndex)) && !slices.Contains(named, e.Value.SessionID) {
 			named = append(named, e.Value.SessionID)
 		}
 		return nil

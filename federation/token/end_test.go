@@ -200,3 +200,20 @@ func TestGrantOfASessionThatRunsOut(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// Another application's refresh token may outlive the grant that began the session by weeks.
+func TestEndUpstreamReachesWhatOutlivedTheFirstGrant(t *testing.T) {
+	w := newWorld(t, "ES256")
+	first, _ := w.device(t, func(*token.Grant) {})
+	later, refresh := w.device(t, func(g *token.Grant) { g.SessionID, g.ClientID = first.SessionID, "mailclient0000000000000001" })
+	if err := w.engine.Delete(t.Context(), "grant", first.ID); err != nil { // as its expiry does
+		t.Fatal(err)
+	}
+	ended, err := w.grants.EndUpstream(t.Context(), w.pool.ID, "Corp", "ada@corp", nil)
+	if err != nil || len(ended) != 1 || ended[0].ID != later.ID {
+		t.Errorf("ended %+v, %v", ended, err)
+	}
+	if _, _, err := w.grants.Refresh(t.Context(), refresh, token.Refresh{ClientID: later.ClientID}); err == nil {
+		t.Error("the refresh token still works")
+	}
+}

@@ -110,8 +110,8 @@ func (g *Grants) kind() *store.Kind[record] {
 func (r *record) over() bool { return !r.Revoked.IsZero() && r.SessionExpires.IsZero() }
 
 // index lets every grant that still gives anything be found by its user, and by a session that began
-// before it. Each entry costs every sign-in, so there is none that nobody needs: only the grant that began a session is found by its upstream principal, the first
-// grant of a session is found by key, and a client that was removed voids its grants by not being there.
+// before it. Each entry costs every sign-in, so there is none that nobody needs: only where the provider sends logout messages is a grant found by its upstream
+// principal, the first grant of a session is found by key, and a client that was removed voids its grants by not being there.
 func (r *record) index() []string {
 	if r.over() {
 		return nil
@@ -120,7 +120,7 @@ func (r *record) index() []string {
 	if r.SessionID != r.ID {
 		out = append(out, sessionIndex(r.SessionID))
 	}
-	if r.Principal != "" && r.SessionID == r.ID {
+	if r.Principal != "" {
 		out = append(out, upstreamIndex(r.PoolID, r.Provider, r.Principal))
 	}
 	return out

@@ -134,7 +134,6 @@ func (p *Provider) identity(id idToken, t federation.UpstreamTokens, r federatio
 		Claims:       withoutOrphans(id.claims),
 		AuthTime:     id.authTime,
 		SessionIndex: id.session,
-		Principal:    id.subject,
 		Tokens:       t,
 		Once:         said,
 	}, nil

@@ -61,7 +61,7 @@ func TestVerifyToken(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if id.Provider != "Corp" || id.ProviderType != "OIDC" || id.Issuer != r.op.Issuer() || id.Subject != subject || id.Principal != subject {
+	if id.Provider != "Corp" || id.ProviderType != "OIDC" || id.Issuer != r.op.Issuer() || id.Subject != subject {
 		t.Errorf("identity %+v", id)
 	}
 	if id.Claims["email"] != "jane@example.com" || id.Claims["email_verified"] != true || !id.AuthTime.Equal(auth) {

@@ -63,7 +63,7 @@ func TestPlainVariant(t *testing.T) {
 		t.Errorf("request %v", v)
 	}
 	id := r.mustLogin()
-	if id.Subject != subject || id.Principal != subject || id.Claims["name"] != "Jane Doe" || id.Issuer != r.op.Issuer() {
+	if id.Subject != subject || id.Claims["name"] != "Jane Doe" || id.Issuer != r.op.Issuer() {
 		t.Errorf("identity %+v", id)
 	}
 	if n := len(r.op.Requests(oidctest.EndpointDiscovery)); n != 0 {
