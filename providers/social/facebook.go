@@ -182,8 +182,8 @@ func (f facebookRules) profile(ctx context.Context, api *oidc.API, t federation.
 	return claims, nil
 }
 
-// owner returns the person whom the access token was issued for, to this very app. The app token goes as a bearer token, so that the secret is in no
-// address; input_token has no other place than the query.
+// owner returns the person whom the access token was issued for, to this very app. The app token is a parameter, which is the one form that
+// Facebook's documentation of debug_token shows.
 func (f facebookRules) owner(ctx context.Context, api *oidc.API, key, token secret.Text) (string, error) {
 	var answer struct {
 		Data struct {
@@ -195,8 +195,8 @@ func (f facebookRules) owner(ctx context.Context, api *oidc.API, key, token secr
 		} `json:"data"`
 	}
 	err := api.Decode(ctx, oidc.Call{
-		URL: f.graph + "/debug_token", Query: url.Values{"input_token": {token.Reveal()}},
-		Bearer: secret.New(api.ClientID() + "|" + key.Reveal()), Secrets: []string{token.Reveal(), key.Reveal()},
+		URL: f.graph + "/debug_token", Query: url.Values{"input_token": {token.Reveal()}, "access_token": {api.ClientID() + "|" + key.Reveal()}},
+		Secrets: []string{token.Reveal(), key.Reveal()},
 	}, &answer)
 	d := answer.Data
 	switch {
@@ -224,7 +224,10 @@ func (f facebookRules) proven(key, token secret.Text) oidc.Call {
 	mac := hmac.New(sha256.New, []byte(key.Reveal()))
 	mac.Write([]byte(token.Reveal()))
 	proof := hex.EncodeToString(mac.Sum(nil))
-	return oidc.Call{Query: url.Values{"appsecret_proof": {proof}}, Bearer: token, Secrets: []string{proof, key.Reveal()}}
+	return oidc.Call{
+		Query:   url.Values{"access_token": {token.Reveal()}, "appsecret_proof": {proof}},
+		Secrets: []string{token.Reveal(), proof, key.Reveal()},
+	}
 }
 
 // ask returns the fields to ask for. Facebook leaves out what the person did not permit, and refuses a field twice.

@@ -220,12 +220,18 @@ func TestFacebookAdvice(t *testing.T) {
 func TestFacebookStandInIsStrict(t *testing.T) {
 	f := startFacebook(t)
 	token := f.up.Issue(socialtest.Grant{Person: adaAtFacebook, Query: url.Values{"client_id": {facebookApp}, "scope": {"email,public_profile"}}})
-	get := func(method, path, bearer string) int {
-		req, err := http.NewRequestWithContext(t.Context(), method, f.up.URL+path, nil)
+	get := func(method, path, token string) int {
+		at, err := url.Parse(f.up.URL + path)
 		if err != nil {
 			t.Fatal(err)
 		}
-		req.Header.Set("Authorization", "Bearer "+bearer)
+		q := at.Query()
+		q.Set("access_token", token)
+		at.RawQuery = q.Encode()
+		req, err := http.NewRequestWithContext(t.Context(), method, at.String(), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
 		res, err := http.DefaultClient.Do(req)
 		if err != nil {
 			t.Fatal(err)
@@ -256,7 +262,7 @@ func TestFacebookSecretsAreNotLogged(t *testing.T) {
 	f := startFacebook(t)
 	signIn(t, f.Weir, "Facebook")
 	repeat := func(w http.ResponseWriter, r *http.Request) {
-		http.Error(w, "no: "+r.Header.Get("Authorization")+" "+r.URL.String(), http.StatusBadRequest)
+		http.Error(w, "no: "+r.URL.Query().Get("access_token")+" "+r.URL.String(), http.StatusBadRequest)
 	}
 	for _, c := range []struct {
 		path string
@@ -278,7 +284,7 @@ func TestFacebookSecretsAreNotLogged(t *testing.T) {
 		hidden = append(hidden, r.Query.Get("input_token"))
 	}
 	for _, r := range f.up.Requests("/v25.0/me") {
-		hidden = append(hidden, r.Query.Get("appsecret_proof"))
+		hidden = append(hidden, r.Query.Get("appsecret_proof"), r.Query.Get("access_token"))
 	}
 	if len(hidden) < 6 {
 		t.Fatalf("hidden %q", hidden)

@@ -117,13 +117,11 @@ func (f *Facebook) sum(text string) []byte {
 	return mac.Sum(nil)
 }
 
-func bearer(r *http.Request) string {
-	token, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-	return token
-}
+// presented is the access token of a call, where the documentation has it.
+func presented(r *http.Request) string { return r.URL.Query().Get("access_token") }
 
 func (f *Facebook) debug(w http.ResponseWriter, r *http.Request) {
-	if bearer(r) != f.ClientID+"|"+f.ClientSecret {
+	if presented(r) != f.ClientID+"|"+f.ClientSecret {
 		Fail(w, graphFailure(190, 0, "Invalid OAuth access token signature."))
 		return
 	}
@@ -146,11 +144,11 @@ func (f *Facebook) debug(w http.ResponseWriter, r *http.Request) {
 
 // caller returns whose token a request has, if it proves that it is the app's.
 func (f *Facebook) caller(r *http.Request) (Grant, error) {
-	g, ok := f.Access(bearer(r))
+	g, ok := f.Access(presented(r))
 	if !ok {
-		return g, graphFailure(190, 0, "Invalid OAuth access token "+bearer(r))
+		return g, graphFailure(190, 0, "Invalid OAuth access token "+presented(r))
 	}
-	if r.URL.Query().Get("appsecret_proof") != hex.EncodeToString(f.sum(bearer(r))) {
+	if r.URL.Query().Get("appsecret_proof") != hex.EncodeToString(f.sum(presented(r))) {
 		return g, graphFailure(100, 0, "Invalid appsecret_proof provided in the API argument")
 	}
 	return g, nil
@@ -188,7 +186,7 @@ func (f *Facebook) remove(w http.ResponseWriter, r *http.Request) {
 		Fail(w, err)
 		return
 	}
-	f.Forget(bearer(r))
+	f.Forget(presented(r))
 	f.mu.Lock()
 	f.removed = append(f.removed, g.Person)
 	f.mu.Unlock()
