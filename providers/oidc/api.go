@@ -60,7 +60,7 @@ type Call struct {
 	Secrets []string
 }
 
-// Do makes a call and returns the body of an answer of status 200. Its errors are faults under ErrUserInfo that quote at most 200
+// Do makes a call and returns the body of an answer of status 200, or none of 204. Its errors are faults under ErrUserInfo that quote at most 200
 // bytes of an answer, without the call's secrets.
 func (a *API) Do(ctx context.Context, c Call) ([]byte, error) {
 	req, err := c.request(ctx)
@@ -75,7 +75,7 @@ func (a *API) Do(ctx context.Context, c Call) ([]byte, error) {
 	if err := errors.Join(err, resp.Body.Close()); err != nil {
 		return nil, asFault(ErrUserInfo, err)
 	}
-	if resp.StatusCode != http.StatusOK {
+	if resp.StatusCode != http.StatusOK && resp.StatusCode != http.StatusNoContent {
 		at := *req.URL
 		at.RawQuery = ""
 		return nil, badAnswer(ErrUserInfo, fmt.Errorf("status %d from %s: %s", resp.StatusCode, quote(at.String()), quote(string(body), c.secrets()...)))

@@ -40,7 +40,7 @@ func github() oidc.Variant {
 				emails: showsEmails(strings.Fields(r.String("authorize_scopes"))),
 				check:  r.OneOf("token_check", "always", "never") == "always",
 			}
-			return oidc.Rules{Profile: g.profile, Subject: "id", Code: githubCode}
+			return oidc.Rules{Profile: g.profile, Subject: "id", Code: githubCode, Revoke: g.revoke}
 		},
 	}
 }
@@ -95,7 +95,7 @@ func showsEmails(scopes []string) bool {
 // while token_url is GitHub's. It is asked all the same: Rules.Profile has to know, whatever token_url is. GitHub limits calls with the client's
 // secret per client and not per person, so that whoever signs in very many people an hour can turn token_check off.
 func (g githubRules) owned(ctx context.Context, api *oidc.API, token secret.Text, user any) error {
-	key, err := api.Secret()
+	call, err := g.aboutToken(api, token)
 	if err != nil {
 		return err
 	}
@@ -107,11 +107,6 @@ func (g githubRules) owned(ctx context.Context, api *oidc.API, token secret.Text
 			ID json.Number `json:"id"`
 		} `json:"user"`
 	}
-	basic := base64.StdEncoding.EncodeToString([]byte(api.ClientID() + ":" + key.Reveal()))
-	call := g.call("/applications/" + url.PathEscape(api.ClientID()) + "/token")
-	call.JSON = map[string]string{"access_token": token.Reveal()}
-	call.Header.Set("Authorization", "Basic "+basic)
-	call.Secrets = []string{token.Reveal(), key.Reveal(), basic}
 	if err := api.Decode(ctx, call, &found); err != nil {
 		return err
 	}
@@ -122,6 +117,34 @@ func (g githubRules) owned(ctx context.Context, api *oidc.API, token secret.Text
 		return oidc.Refuse(oidc.ErrUserInfoSubject, "the access token is of user %q", found.User.ID)
 	}
 	return nil
+}
+
+// aboutToken is a call of the client about a token of its own (GitHub REST API, Endpoints for OAuth authorizations).
+func (g githubRules) aboutToken(api *oidc.API, token secret.Text) (oidc.Call, error) {
+	key, err := api.Secret()
+	if err != nil {
+		return oidc.Call{}, err
+	}
+	basic := base64.StdEncoding.EncodeToString([]byte(api.ClientID() + ":" + key.Reveal()))
+	call := g.call("/applications/" + url.PathEscape(api.ClientID()) + "/token")
+	call.JSON = map[string]string{"access_token": token.Reveal()}
+	call.Header.Set("Authorization", "Basic "+basic)
+	call.Secrets = []string{token.Reveal(), key.Reveal(), basic}
+	return call, nil
+}
+
+// revoke ends the access token ("Delete an app token"). The person's consent stays, so that the next sign-in asks nothing.
+func (g githubRules) revoke(ctx context.Context, api *oidc.API, t federation.UpstreamTokens, _ string) error {
+	if t.Access.IsZero() {
+		return federation.ErrNoRevocation
+	}
+	call, err := g.aboutToken(api, t.Access)
+	if err != nil {
+		return err
+	}
+	call.Method = http.MethodDelete
+	_, err = api.Do(ctx, call)
+	return err
 }
 
 // addEmail takes the primary address of the person, and no other: people add addresses as they like, and remove them.

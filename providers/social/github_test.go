@@ -205,3 +205,31 @@ func TestGitHubSecretsAreNotLogged(t *testing.T) {
 	}
 	notLogged(t, w, hidden)
 }
+
+// Who is signed out everywhere has nothing of theirs left that GitHub takes.
+func TestGitHubTokenEndsWithTheUser(t *testing.T) {
+	w, up := startGitHub(t, "keep_tokens", "true")
+	signIn(t, w, "GitHub")
+	sub := users(t, w)[0].Sub
+	kept, err := w.Broker.Upstream.Of(t.Context(), servertest.PoolID, sub)
+	if err != nil || len(kept) != 1 {
+		t.Fatalf("kept %d, %v", len(kept), err)
+	}
+	token := up.Requests("/api/user")[0].Header.Get("Authorization")[len("Bearer "):]
+	if _, known := up.Access(token); !known {
+		t.Fatal("GitHub does not know the token")
+	}
+	if _, err := w.Broker.SignOutEverywhere(t.Context(), servertest.PoolID, sub, "test"); err != nil {
+		t.Fatal(err)
+	}
+	if _, known := up.Access(token); known {
+		t.Error("GitHub still takes the token")
+	}
+	if failures := w.Log.Records("msg", "upstream.revoke_failed"); len(failures) != 0 {
+		t.Errorf("failures %v", failures)
+	}
+	if kept, err = w.Broker.Upstream.Of(t.Context(), servertest.PoolID, sub); err != nil || len(kept) != 0 {
+		t.Errorf("kept %d, %v", len(kept), err)
+	}
+	notLogged(t, w, []string{token, clientSecret})
+}

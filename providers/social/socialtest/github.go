@@ -43,6 +43,7 @@ func (g *GitHub) Start(t testing.TB) {
 		mux.HandleFunc("GET /api/user", g.user)
 		mux.HandleFunc("GET /api/user/emails", g.emails)
 		mux.HandleFunc("POST /api/applications/{client}/token", g.check)
+		mux.HandleFunc("DELETE /api/applications/{client}/token", g.remove)
 	})
 }
 
@@ -89,13 +90,33 @@ func (g *GitHub) emails(w http.ResponseWriter, r *http.Request) {
 }
 
 func (g *GitHub) check(w http.ResponseWriter, r *http.Request) {
-	if !polite(w, r) {
+	gr, token, ok := g.named(w, r)
+	if !ok {
 		return
+	}
+	person := g.People[gr.Person].Profile
+	Send(w, http.StatusOK, map[string]any{
+		"id": 1, "scopes": gr.Scopes, "token": token, "app": map[string]any{"client_id": g.ClientID, "name": "Weir"},
+		"user": map[string]any{"login": person["login"], "id": person["id"], "type": "User"},
+	})
+}
+
+func (g *GitHub) remove(w http.ResponseWriter, r *http.Request) {
+	if _, token, ok := g.named(w, r); ok {
+		g.Forget(token)
+		w.WriteHeader(http.StatusNoContent)
+	}
+}
+
+// named returns the token of the client's own that the body of a request names, and answers where there is none.
+func (g *GitHub) named(w http.ResponseWriter, r *http.Request) (Grant, string, bool) {
+	if !polite(w, r) {
+		return Grant{}, "", false
 	}
 	id, key, _ := r.BasicAuth()
 	if id != g.ClientID || key != g.ClientSecret || r.PathValue("client") != id {
 		Send(w, http.StatusUnauthorized, map[string]string{"message": "Requires authentication"})
-		return
+		return Grant{}, "", false
 	}
 	var body struct {
 		Token string `json:"access_token"`
@@ -103,16 +124,12 @@ func (g *GitHub) check(w http.ResponseWriter, r *http.Request) {
 	raw, err := io.ReadAll(r.Body)
 	if err != nil || json.Unmarshal(raw, &body) != nil {
 		Send(w, http.StatusUnprocessableEntity, map[string]string{"message": "Validation Failed"})
-		return
+		return Grant{}, "", false
 	}
 	gr, ok := g.Access(body.Token)
 	if !ok || gr.Query.Get("client_id") != g.ClientID {
 		Send(w, http.StatusNotFound, map[string]string{"message": "Not Found: " + body.Token})
-		return
+		return Grant{}, "", false
 	}
-	person := g.People[gr.Person].Profile
-	Send(w, http.StatusOK, map[string]any{
-		"id": 1, "scopes": gr.Scopes, "token": body.Token, "app": map[string]any{"client_id": g.ClientID, "name": "Weir"},
-		"user": map[string]any{"login": person["login"], "id": person["id"], "type": "User"},
-	})
+	return gr, body.Token, true
 }
