@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/url"
+	"strings"
 
 	"github.com/weir-id/weir/federation"
 	"github.com/weir-id/weir/mapping"
@@ -13,10 +14,10 @@ import (
 
 // amazon is Login with Amazon, which is OAuth 2.0 without ID tokens. Beside the keys of package oidc it has
 //
-//	token_info_url  where a token says whom it was issued to; default https://api.amazon.com/auth/o2/tokeninfo
+//	token_info_url  where a token says whom it was issued to; default token_url with tokeninfo in place of token
 //
-// Accounts of Europe and of the Far East are reached at the same addresses; applications that have to keep to a region set the four
-// addresses to those of the region.
+// Accounts of Europe and of the Far East are reached at the same addresses; applications that have to keep to a region set the
+// addresses of the region.
 //
 // Amazon's documentation does not say that the e-mail address of a profile was verified, so that it never counts as verified.
 func amazon() oidc.Variant {
@@ -27,10 +28,13 @@ func amazon() oidc.Variant {
 			"authorize_url":              "https://www.amazon.com/ap/oa",
 			"token_url":                  "https://api.amazon.com/auth/o2/token",
 			"attributes_url":             "https://api.amazon.com/user/profile",
-			"token_info_url":             "https://api.amazon.com/auth/o2/tokeninfo",
 			"token_endpoint_auth_method": "client_secret_post",
 		},
 		Read: func(r *detail.Reader) oidc.Rules {
+			if at, ok := strings.CutSuffix(r.String("token_url"), "/token"); ok { // of the same region
+				r.Default("token_info_url", at+"/tokeninfo")
+			}
+			r.Require("token_info_url")
 			a := amazonRules{info: r.URL("token_info_url"), issuer: r.String("oidc_issuer")}
 			return oidc.Rules{Profile: a.profile, Subject: "user_id"}
 		},

@@ -125,7 +125,7 @@ func startAmazon(t *testing.T, pairs ...string) (*servertest.Weir, *socialtest.A
 	}, append([]string{
 		"client_id", amazonClient, "client_secret", clientSecret, "authorize_scopes", "profile postal_code",
 		"authorize_url", up.URL + "/ap/oa", "token_url", up.URL + "/auth/o2/token", "attributes_url", up.URL + "/user/profile",
-		"token_info_url", up.URL + "/auth/o2/tokeninfo", "attributes_url_add_attributes", "false", "token_request_method", "POST",
+		"attributes_url_add_attributes", "false", "token_request_method", "POST",
 	}, pairs...)...)
 	example := servertest.Example(s)
 	example.UserPools[0].Schema = append(example.UserPools[0].Schema, pool.SchemaSpec{Name: "postal_code", AttributeDataType: "String"})

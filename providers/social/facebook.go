@@ -28,7 +28,7 @@ const facebookVersion = "v25.0"
 // facebook is Facebook Login, which is OAuth 2.0 without ID tokens but for Limited Login in apps. Beside the keys of package oidc it has
 //
 //	api_version  of the Graph API; default facebookVersion
-//	graph_url    the Graph API, for debug_token and permissions; default https://graph.facebook.com/<api_version>
+//	graph_url    the Graph API, for debug_token and permissions; default attributes_url without /me
 //
 // authorize_scopes may be separated by commas too. With attributes_url_add_attributes, the default, the profile is asked for the
 // fields that the attribute mapping names, beside those in attributes_url; without it, for these alone.
@@ -90,6 +90,12 @@ func readFacebook(r *detail.Reader) oidc.Rules {
 	} else {
 		for key, value := range facebookEndpoints(version) {
 			r.Default(key, value)
+		}
+	}
+	// Whoever sets another address of the profile means another Graph API: a token of that one must not be shown to Facebook.
+	if u, err := url.Parse(r.String("attributes_url")); err == nil {
+		if base, ok := strings.CutSuffix(u.Path, "/me"); ok && u.Host != "" {
+			r.Default("graph_url", u.Scheme+"://"+u.Host+base)
 		}
 	}
 	// The secret is the key of proofs and of notices: without one, anybody could make them.

@@ -48,7 +48,7 @@ func startFacebook(t *testing.T, pairs ...string) *atFacebook {
 		"picture": "picture", "birthdate": "birthday", "username": "id", "nickname": "me/friends?fields=secret", "website": "name,friends",
 	}, append([]string{
 		"client_id", facebookApp, "client_secret", clientSecret, "authorize_scopes", "public_profile,email", "api_version", "v25.0",
-		"authorize_url", graph + "/dialog/oauth", "token_url", graph + "/oauth/access_token", "attributes_url", graph + "/me?fields=", "graph_url", graph,
+		"authorize_url", graph + "/dialog/oauth", "token_url", graph + "/oauth/access_token", "attributes_url", graph + "/me?fields=",
 		"jwks_uri", f.up.URL + "/.well-known/oauth/openid/jwks/", "attributes_url_add_attributes", "true", "token_request_method", "GET",
 		"native_client_ids", facebookApp,
 	}, pairs...)...)
