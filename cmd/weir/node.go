@@ -147,6 +147,22 @@ func openStore(cfg *config.Config, log *slog.Logger) (*bolt.DB, error) {
 	return db, err
 }
 
+// onStopped does something with a store that no process serves. things are what is looked for there. A store that does not exist is not made.
+func onStopped(cmd *cobra.Command, cfg *config.Config, things string, do func(*node) error) error {
+	exists, err := storeExists(cfg)
+	if err != nil {
+		return err
+	}
+	if !exists {
+		return fault.New(fault.Config, "store: there are no "+things+": "+cfg.Store.Path+" does not exist.", nil)
+	}
+	n, err := openNode(cmd.Context(), cfg, logger(cfg.Log, cmd.ErrOrStderr()))
+	if err != nil {
+		return err
+	}
+	return errors.Join(do(n), n.close())
+}
+
 func (n *node) wire() {
 	n.audit = audit.Recorders{audit.Log{Logger: n.log}, n.metrics}
 	client := outgoing.New(outgoing.Options{AllowPrivate: n.cfg.Outgoing.AllowPrivate})

@@ -9,8 +9,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/weir-id/weir/config"
-	"github.com/weir-id/weir/federation/fault"
 	"github.com/weir-id/weir/federation/trace"
 	"github.com/weir-id/weir/server/control"
 )
@@ -48,28 +46,12 @@ the store, that process reads the trace.`, listedTraces),
 			if !errors.Is(err, control.ErrNotServing) {
 				return err
 			}
-			return traceStopped(cmd, cfg, ask)
+			return onStopped(cmd, cfg, "traces", func(n *node) error { return n.trace(cmd.Context(), ask, cmd.OutOrStdout()) })
 		},
 	}
 	configFlag(cmd, &file)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print the document, or the list of them, as JSON")
 	return cmd
-}
-
-// traceStopped looks into a store that no process serves.
-func traceStopped(cmd *cobra.Command, cfg *config.Config, ask control.Trace) error {
-	exists, err := storeExists(cfg)
-	if err != nil {
-		return err
-	}
-	if !exists {
-		return fault.New(fault.Config, "store: there are no traces: "+cfg.Store.Path+" does not exist.", nil)
-	}
-	n, err := openNode(cmd.Context(), cfg, logger(cfg.Log, cmd.ErrOrStderr()))
-	if err != nil {
-		return err
-	}
-	return errors.Join(n.trace(cmd.Context(), ask, cmd.OutOrStdout()), n.close())
 }
 
 // trace prints one trace, or the newest.

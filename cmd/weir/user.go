@@ -12,7 +12,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/weir-id/weir/config"
 	"github.com/weir-id/weir/federation/fault"
 	"github.com/weir-id/weir/federation/pool"
 	"github.com/weir-id/weir/federation/upstream"
@@ -74,7 +73,7 @@ func userAction(action, short, long string) *cobra.Command {
 			if !errors.Is(err, control.ErrNotServing) {
 				return err
 			}
-			return userStopped(cmd, cfg, ask)
+			return onStopped(cmd, cfg, "users", func(n *node) error { return n.user(cmd.Context(), ask, cmd.OutOrStdout()) })
 		},
 	}
 	configFlag(cmd, &file)
@@ -85,22 +84,6 @@ func userAction(action, short, long string) *cobra.Command {
 		cmd.Flags().BoolVar(&ask.Yes, "yes", false, "really delete; without it the user is shown")
 	}
 	return cmd
-}
-
-// userStopped acts on a store that no process serves.
-func userStopped(cmd *cobra.Command, cfg *config.Config, ask control.User) error {
-	exists, err := storeExists(cfg)
-	if err != nil {
-		return err
-	}
-	if !exists {
-		return fault.New(fault.Config, "store: there are no users: "+cfg.Store.Path+" does not exist.", nil)
-	}
-	n, err := openNode(cmd.Context(), cfg, logger(cfg.Log, cmd.ErrOrStderr()))
-	if err != nil {
-		return err
-	}
-	return errors.Join(n.user(cmd.Context(), ask, cmd.OutOrStdout()), n.close())
 }
 
 // user does what was asked about one user, and tells out.

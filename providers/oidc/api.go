@@ -67,20 +67,16 @@ func (a *API) Do(ctx context.Context, c Call) ([]byte, error) {
 	if err != nil {
 		return nil, misconfigured("%s", quote(err.Error(), c.secrets()...))
 	}
-	resp, err := a.p.http.Do(req)
+	r, err := roundTrip(a.p.http, req)
 	if err != nil {
 		return nil, asFault(ErrUserInfo, withoutQuery(err))
 	}
-	body, err := io.ReadAll(resp.Body)
-	if err := errors.Join(err, resp.Body.Close()); err != nil {
-		return nil, asFault(ErrUserInfo, err)
-	}
-	if resp.StatusCode != http.StatusOK && resp.StatusCode != http.StatusNoContent {
+	if r.status != http.StatusOK && r.status != http.StatusNoContent {
 		at := *req.URL
 		at.RawQuery = ""
-		return nil, badAnswer(ErrUserInfo, fmt.Errorf("status %d from %s: %s", resp.StatusCode, quote(at.String()), quote(string(body), c.secrets()...)))
+		return nil, badAnswer(ErrUserInfo, fmt.Errorf("status %d from %s: %s", r.status, quote(at.String()), quote(string(r.body), c.secrets()...)))
 	}
-	return body, nil
+	return r.body, nil
 }
 
 // withoutQuery takes the query, which may hold tokens, out of an error of the HTTP client.

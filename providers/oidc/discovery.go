@@ -174,16 +174,29 @@ func fetch(ctx context.Context, client *http.Client, sentinel error, method, url
 	if header != nil {
 		req.Header = header
 	}
-	resp, err := client.Do(req)
+	r, err := roundTrip(client, req)
 	if err != nil {
 		return nil, "", asFault(sentinel, err)
 	}
+	if r.status != http.StatusOK {
+		return nil, "", badAnswer(sentinel, fmt.Errorf("status %d from %s", r.status, quote(url)))
+	}
+	return r.body, r.header.Get("Content-Type"), nil
+}
+
+// reply is an answer that has been read.
+type reply struct {
+	status int
+	header http.Header
+	body   []byte
+}
+
+// roundTrip makes a request and reads the whole answer, whose size the client bounds.
+func roundTrip(client *http.Client, req *http.Request) (reply, error) {
+	resp, err := client.Do(req)
+	if err != nil {
+		return reply{}, err
+	}
 	body, err := io.ReadAll(resp.Body)
-	if err := errors.Join(err, resp.Body.Close()); err != nil {
-		return nil, "", asFault(sentinel, err)
-	}
-	if resp.StatusCode != http.StatusOK {
-		return nil, "", badAnswer(sentinel, fmt.Errorf("status %d from %s", resp.StatusCode, quote(url)))
-	}
-	return body, resp.Header.Get("Content-Type"), nil
+	return reply{resp.StatusCode, resp.Header, body}, errors.Join(err, resp.Body.Close())
 }

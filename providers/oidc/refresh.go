@@ -33,23 +33,21 @@ var (
 func (p *Provider) Refresh(ctx context.Context, t federation.UpstreamTokens) (federation.UpstreamTokens, error) {
 	ctx, cancel := context.WithTimeout(ctx, refreshTimeout)
 	defer cancel()
+	if p.s.rules.Refresh == nil && t.Refresh.IsZero() {
+		return federation.UpstreamTokens{}, federation.ErrNoRefresh
+	}
+	md, err := p.describe(ctx)
+	if err != nil {
+		return federation.UpstreamTokens{}, err
+	}
 	var fresh federation.UpstreamTokens
-	switch {
-	case p.s.rules.Refresh == nil && t.Refresh.IsZero():
-		return fresh, federation.ErrNoRefresh
-	default:
-		md, err := p.describe(ctx)
-		if err != nil {
-			return fresh, err
-		}
-		if p.s.rules.Refresh != nil {
-			fresh, err = p.s.rules.Refresh(ctx, &API{p: p, md: md}, t)
-		} else {
-			fresh, err = p.refresh(ctx, md, t)
-		}
-		if err != nil {
-			return federation.UpstreamTokens{}, err
-		}
+	if p.s.rules.Refresh != nil {
+		fresh, err = p.s.rules.Refresh(ctx, &API{p: p, md: md}, t)
+	} else {
+		fresh, err = p.refresh(ctx, md, t)
+	}
+	if err != nil {
+		return federation.UpstreamTokens{}, err
 	}
 	if fresh.Access.IsZero() {
 		return fresh, badAnswer(ErrToken, errors.New("no access token in the answer to a refresh"))
@@ -159,16 +157,12 @@ func (p *Provider) post(ctx context.Context, to string, form url.Values, by proo
 	if by.style == oauth2.AuthStyleInHeader { // RFC 6749 section 2.3.1
 		req.SetBasicAuth(url.QueryEscape(p.s.clientID), url.QueryEscape(by.secret.Reveal()))
 	}
-	resp, err := p.http.Do(req)
+	r, err := roundTrip(p.http, req)
 	if err != nil {
 		return asFault(ErrRevoke, err)
 	}
-	body, err := io.ReadAll(resp.Body)
-	if err := errors.Join(err, resp.Body.Close()); err != nil {
-		return asFault(ErrRevoke, err)
-	}
-	if resp.StatusCode != http.StatusOK {
-		return badAnswer(ErrRevoke, fmt.Errorf("status %d: %s", resp.StatusCode, quote(string(body), secrets...)))
+	if r.status != http.StatusOK {
+		return badAnswer(ErrRevoke, fmt.Errorf("status %d: %s", r.status, quote(string(r.body), secrets...)))
 	}
 	return nil
 }

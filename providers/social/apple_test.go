@@ -1,12 +1,8 @@
 package social_test
 
 import (
-	"crypto/ecdsa"
 	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/x509"
 	"encoding/json"
-	"encoding/pem"
 	"io"
 	"maps"
 	"net/http"
@@ -360,7 +356,7 @@ func TestAppleDetails(t *testing.T) {
 		"no key id":                        {[]string{"key_id", ""}, "key_id", "required"},
 		"a key id in small letters":        {[]string{"key_id", "key1234567"}, "key_id", "capital"},
 		"no key":                           {[]string{"private_key", ""}, "private_key", "required"},
-		"another curve":                    {[]string{"private_key", p384(t)}, "private_key", "P-256"},
+		"another curve":                    {[]string{"private_key", keyOn(t, elliptic.P384())}, "private_key", "P-256"},
 		"no key at all":                    {[]string{"private_key", "AuthKey_KEY1234567.p8"}, "private_key", ".p8 file"},
 		"a key of another form":            {[]string{"private_key", strings.ReplaceAll(key, "PRIVATE", "EC PRIVATE")}, "private_key", ".p8 file"},
 		"a public key":                     {[]string{"private_key", strings.ReplaceAll(key, "PRIVATE", "PUBLIC")}, "private_key", ".p8 file"},
@@ -406,18 +402,4 @@ func TestAppleDefaults(t *testing.T) {
 	if to == nil || !strings.HasPrefix(to.String(), "https://appleid.apple.com/auth/authorize?") {
 		t.Errorf("sent to %v", to)
 	}
-}
-
-// p384 is a key of a curve that Apple does not use.
-func p384(t *testing.T) string {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	der, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
 }
