@@ -71,6 +71,8 @@ func poolFields(p Pool) []field {
 	fields := []field{
 		{name: "PoolName", value: p.Name},
 		{name: "Domain", value: p.Domain},
+		{name: "CustomDomain", value: p.CustomDomain},
+		{name: "DeletionProtection", value: protection(p.DeletionProtection)},
 		{name: "SigningAlgorithm", value: p.SigningAlgorithm},
 		{name: "SigningKeyDays", value: strconv.Itoa(p.SigningKeyDays)},
 	}
@@ -78,6 +80,14 @@ func poolFields(p Pool) []field {
 		fields = append(fields, field{name: entry("Schema", a.Name), value: describe(a)})
 	}
 	return fields
+}
+
+// protection is DeletionProtectionType.
+func protection(on bool) string {
+	if on {
+		return "ACTIVE"
+	}
+	return "INACTIVE"
 }
 
 // describe is a whole attribute in one line.

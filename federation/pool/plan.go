@@ -130,11 +130,10 @@ func (pl *planner) findPool(ctx context.Context, pp *poolPlan) error {
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return storeFault("plan: find user pool", err, noPool)
 	}
-	id := pp.spec.ID
-	if pp.old.Version != 0 {
-		id = pp.old.Value.ID
+	if pp.old.Value.gone() {
+		return taken("The user pool "+pp.spec.ID+" is being deleted: delete it again, or restart Weir, to finish that.", "plan", store.ErrConflict)
 	}
-	want, problems := desiredPool(pp.spec, id, pl.d)
+	want, problems := desiredPool(pp.spec, pp.old.Value, pl.d)
 	pp.want = want
 	pl.problems.under(pp.path, problems)
 	if pp.old.Version != 0 {

@@ -5,9 +5,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
+	"slices"
+	"time"
 
-	"github.com/weir-id/weir/federation/fault"
 	"github.com/weir-id/weir/federation/store"
 )
 
@@ -20,7 +20,7 @@ func (d *Directory) Pool(ctx context.Context, id string) (Pool, error) {
 		return Pool{}, absent("user pool: malformed id", noPool)
 	}
 	p, err := d.poolCache.get(d.Now(), d.age(), "id:"+id, func() (Pool, error) {
-		e, err := d.pools().Get(ctx, id)
+		e, err := d.livePool(ctx, id)
 		return e.Value, err
 	})
 	if err != nil {
@@ -38,6 +38,9 @@ func (d *Directory) PoolByDomain(ctx context.Context, domain string) (Pool, erro
 	}
 	p, err := d.poolCache.get(d.Now(), d.age(), "domain:"+domain, func() (Pool, error) {
 		e, err := d.pools().GetBy(ctx, domain)
+		if err == nil && e.Value.gone() {
+			err = store.ErrNotFound
+		}
 		return e.Value, err
 	})
 	if err != nil {
@@ -47,7 +50,7 @@ func (d *Directory) PoolByDomain(ctx context.Context, domain string) (Pool, erro
 }
 
 // Pools returns a page of up to limit (1 to 1,000) pools in the order of their ids, and the cursor
-// of the next page, "" at the end.
+// of the next page, "" at the end. A page may be shorter than limit before the end.
 func (d *Directory) Pools(ctx context.Context, after string, limit int) ([]Pool, string, error) {
 	const of = "pools"
 	if err := checkLimit(limit); err != nil {
@@ -61,7 +64,7 @@ func (d *Directory) Pools(ctx context.Context, after string, limit int) ([]Pool,
 	if err != nil {
 		return nil, "", storeFault("list user pools", err, noPool)
 	}
-	return values(page), d.sealCursor(next, of), nil
+	return slices.DeleteFunc(values(page), Pool.gone), d.sealCursor(next, of), nil
 }
 
 func values[T any](page []store.Entry[T]) []T {
@@ -81,7 +84,8 @@ func (d *Directory) withDefaults(p Pool) Pool {
 		p.Schema = StandardSchema()
 	}
 	p.SigningAlgorithm = cmp.Or(p.SigningAlgorithm, Algorithms()[0])
-	p.Domain = strings.ToLower(p.Domain)
+	p.Domain, p.CustomDomain = domainKey(p.Domain), domainKey(p.CustomDomain)
+	p.Deleting = time.Time{} // only a deletion sets it
 	return p
 }
 
@@ -127,32 +131,11 @@ func (d *Directory) putPool(ctx context.Context, p *Pool, version uint64) error 
 	operation := fmt.Sprintf("put user pool %q", p.ID)
 	switch {
 	case errors.Is(err, store.ErrTaken):
-		return fault.New(fault.Conflict, "The domain belongs to another user pool.", fmt.Errorf("%s: %w", operation, err))
+		return taken("The domain belongs to another user pool.", operation, err)
 	case errors.Is(err, store.ErrConflict) && version == 0:
-		return fault.New(fault.Conflict, "A user pool of this id exists already.", fmt.Errorf("%s: %w", operation, err))
+		return taken("A user pool of this id exists already, or is being deleted.", operation, err)
 	}
 	return storeFault(operation, err, noPool)
-}
-
-// DeletePool removes a pool with its clients, providers and users, and nothing of what other packages keep. The
-// pool itself goes last, so that an interrupted deletion can be repeated; clients go
-// first, so that nobody begins a sign-in meanwhile. Errors: fault.NotFound.
-func (d *Directory) DeletePool(ctx context.Context, id string) error {
-	if _, err := d.storedPool(ctx, id); err != nil {
-		return err
-	}
-	defer d.changed()
-	err := deleteAll(ctx, d.clients(), indexPrefix("pool", id, ""))
-	if err == nil {
-		err = deleteAll(ctx, d.providers(), indexPrefix("pool", id, ""))
-	}
-	if err == nil {
-		err = deleteAll(ctx, d.users(), indexPrefix(defaultIndex, id, ""))
-	}
-	if err == nil {
-		err = d.pools().Delete(ctx, id)
-	}
-	return storeFault(fmt.Sprintf("delete user pool %q", id), err, noPool)
 }
 
 // storedPool reads a pool past the cache.
@@ -160,12 +143,15 @@ func (d *Directory) storedPool(ctx context.Context, id string) (store.Entry[Pool
 	if !validPoolID(id) {
 		return store.Entry[Pool]{}, absent("user pool: malformed id", noPool)
 	}
-	e, err := d.pools().Get(ctx, id)
+	e, err := d.livePool(ctx, id)
 	return e, storeFault(fmt.Sprintf("user pool %q", id), err, noPool)
 }
 
-func deleteAll[T any](ctx context.Context, k *store.Kind[T], index string) error {
-	return k.All(ctx, index, func(e store.Entry[T]) error {
-		return k.Delete(ctx, k.KeysOf(&e.Value).Key)
-	})
+// livePool reads a pool that is not being deleted.
+func (d *Directory) livePool(ctx context.Context, id string) (store.Entry[Pool], error) {
+	e, err := d.pools().Get(ctx, id)
+	if err == nil && e.Value.gone() {
+		return store.Entry[Pool]{}, store.ErrNotFound
+	}
+	return e, err
 }

@@ -46,6 +46,13 @@ func fullProvider() pool.IdentityProvider {
 }
 
 func fullPool() pool.Pool {
+	p := firstPool()
+	p.CustomDomain, p.DeletionProtection, p.Deleting = "login.example.com", true, modified
+	return p
+}
+
+// firstPool is what a pool was before the JSON API: its documents must stay readable.
+func firstPool() pool.Pool {
 	p := goodPool()
 	p.Domain, p.SigningKeyDays, p.Created, p.Modified = "example", 90, created, modified
 	return p
@@ -73,8 +80,8 @@ func plain(v any) ([]byte, error) {
 // The golden files are what installations have on their disks: they are never rewritten for a released schema
 // number, a new one gets a new file.
 func TestStoredFormsStayReadable(t *testing.T) {
-	c, ip, p, u := fullClient(), fullProvider(), fullPool(), fullUser()
-	for name, v := range map[string]any{"client": &c, "provider": &ip, "pool": &p, "user": &u} {
+	c, ip, p0, p, u := fullClient(), fullProvider(), firstPool(), fullPool(), fullUser()
+	for name, v := range map[string]any{"client": &c, "provider": &ip, "pool": &p0, "pool.full": &p, "user": &u} {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join("testdata", name+".v1.json")
 			got, err := plain(v)
@@ -163,7 +170,7 @@ func TestSecretsNeitherReachTheStoreInTheClearNorAPrinter(t *testing.T) {
 func TestEveryFieldTakesPartInTheDifference(t *testing.T) {
 	everyField(t, fullClient(), pool.ClientFields, "ID", "PoolID", "Created", "Modified")
 	everyField(t, fullProvider(), pool.ProviderFields, "PoolID", "Name", "Created", "Modified")
-	everyField(t, fullPool(), pool.PoolFields, "ID", "Created", "Modified")
+	everyField(t, fullPool(), pool.PoolFields, "ID", "Created", "Modified", "Deleting")
 	full := pool.SchemaAttribute{
 		Name: "custom:a", DataType: "String", Mutable: true, Required: true, DeveloperOnly: true,
 		String: &pool.StringConstraints{Min: ptr(1), Max: ptr(2)}, Number: &pool.NumberConstraints{Min: ptr(1.0), Max: ptr(2.0)},

@@ -24,9 +24,15 @@ type Pool struct {
 	// SigningAlgorithm signs this pool's tokens: RS256, ES256 or EdDSA.
 	SigningAlgorithm string `json:"alg"`
 	// SigningKeyDays is the age in days at which a signing key is replaced; 0 is never.
-	SigningKeyDays int       `json:"alg_days,omitempty"`
-	Created        time.Time `json:"created"`
-	Modified       time.Time `json:"modified"`
+	SigningKeyDays int `json:"alg_days,omitempty"`
+	// DeletionProtection refuses DeleteProtected.
+	DeletionProtection bool `json:"protected,omitempty"`
+	// CustomDomain is a full domain name of a pool whose Domain is a prefix.
+	CustomDomain string    `json:"custom_domain,omitempty"`
+	Created      time.Time `json:"created"`
+	Modified     time.Time `json:"modified"`
+	// Deleting is when the pool's deletion began: see DeletePool.
+	Deleting time.Time `json:"deleting,omitzero"`
 }
 
 // SchemaAttribute declares one attribute (SchemaAttributeType of the API model).
