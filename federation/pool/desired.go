@@ -15,7 +15,7 @@ import (
 // desiredPool returns the pool of a spec. old is the stored pool, zero where there is none.
 func desiredPool(s PoolSpec, old Pool, d *Directory) (Pool, Problems) {
 	p := old // what a file cannot say stays as it is
-	p.ID, p.Name, p.Domain = cmp.Or(old.ID, s.ID), s.PoolName, s.Domain
+	p.ID, p.Name, p.Domain, p.CustomDomain = cmp.Or(old.ID, s.ID), s.PoolName, s.Domain, s.CustomDomain
 	p.SigningAlgorithm, p.SigningKeyDays = s.SigningAlgorithm, s.SigningKeyDays
 	p = d.withDefaults(p)
 	var ps Problems

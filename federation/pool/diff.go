@@ -75,7 +75,18 @@ func poolFields(p Pool) []field {
 		{name: "DeletionProtection", value: protection(p.DeletionProtection)},
 		{name: "SigningAlgorithm", value: p.SigningAlgorithm},
 		{name: "SigningKeyDays", value: strconv.Itoa(p.SigningKeyDays)},
+		listField("UsernameAttributes", p.UsernameAttributes), listField("AliasAttributes", p.AliasAttributes),
 	}
+	for _, domain := range slices.Sorted(maps.Keys(p.Domains)) {
+		fields = append(fields, field{name: entry("Domains", domain), value: p.Domains[domain].String()})
+	}
+	fields = append(fields, tagFields(p.Tags)...)
+	return append(fields, detailFields(p)...)
+}
+
+// detailFields are those of which a new pool has many, and most of them as every pool.
+func detailFields(p Pool) []field {
+	fields := settingsFields(p.Settings)
 	for _, a := range p.Schema {
 		fields = append(fields, field{name: entry("Schema", a.Name), value: describe(a)})
 	}

@@ -91,10 +91,12 @@ func (d *Directory) changed() {
 }
 
 // cloned values keep callers from changing what the cache holds. The constraints of schema
-// attributes stay shared: nothing changes them in place.
+// attributes and a pool's settings stay shared: nothing changes them in place.
 
 func clonePool(p Pool) Pool {
 	p.Schema = slices.Clone(p.Schema)
+	p.UsernameAttributes, p.AliasAttributes = slices.Clone(p.UsernameAttributes), slices.Clone(p.AliasAttributes)
+	p.Domains, p.Tags = maps.Clone(p.Domains), maps.Clone(p.Tags)
 	return p
 }
 

@@ -137,7 +137,7 @@ func (pl *planner) findPool(ctx context.Context, pp *poolPlan) error {
 	pp.want = want
 	pl.problems.under(pp.path, problems)
 	if pp.old.Version != 0 {
-		pl.problems.under(pp.path, schemaChange(pp.old.Value.Schema, want.Schema))
+		pl.problems.under(pp.path, poolChange(pp.old.Value, want))
 	}
 	return nil
 }
@@ -193,10 +193,10 @@ func (pl *planner) distinctPools(ctx context.Context, all []poolPlan) error {
 }
 
 func (pl *planner) planPool(pp poolPlan) {
-	before := poolFields(pp.old.Value)
+	before := poolFields(ready(pp.old.Value))
 	if pp.old.Version == 0 {
-		// Of a new pool's schema only what differs from the standard one is worth a line.
-		before = poolFields(Pool{Schema: StandardSchema()})[len(poolFields(Pool{})):]
+		// Of a new pool's settings and schema only what differs from the standard is worth a line.
+		before = detailFields(Pool{Schema: StandardSchema(), Settings: Settings{}.withDefaults()})
 	}
 	want := pp.want
 	want.Created, want.Modified = pp.old.Value.Created, pp.old.Value.Modified

@@ -41,7 +41,7 @@ func (d *Directory) PoolByDomain(ctx context.Context, domain string) (Pool, erro
 		if err == nil && e.Value.gone() {
 			err = store.ErrNotFound
 		}
-		return e.Value, err
+		return ready(e.Value), err
 	})
 	if err != nil {
 		return Pool{}, storeFault(fmt.Sprintf("user pool of domain %q", domain), err, noPool)
@@ -64,7 +64,11 @@ func (d *Directory) Pools(ctx context.Context, after string, limit int) ([]Pool,
 	if err != nil {
 		return nil, "", storeFault("list user pools", err, noPool)
 	}
-	return slices.DeleteFunc(values(page), Pool.gone), d.sealCursor(next, of), nil
+	pools := slices.DeleteFunc(values(page), Pool.gone)
+	for i := range pools {
+		pools[i] = ready(pools[i])
+	}
+	return pools, d.sealCursor(next, of), nil
 }
 
 func values[T any](page []store.Entry[T]) []T {
@@ -86,6 +90,8 @@ func (d *Directory) withDefaults(p Pool) Pool {
 	p.SigningAlgorithm = cmp.Or(p.SigningAlgorithm, Algorithms()[0])
 	p.Domain, p.CustomDomain = domainKey(p.Domain), domainKey(p.CustomDomain)
 	p.Deleting = time.Time{} // only a deletion sets it
+	p.Settings = p.Settings.withDefaults()
+	p.Domains = p.ownDomains()
 	return p
 }
 
@@ -108,17 +114,82 @@ func (d *Directory) UpdatePool(ctx context.Context, p Pool) (Pool, error) {
 	if err != nil {
 		return Pool{}, err
 	}
+	p, err = d.replacing(old.Value, p)
+	if errors.Is(err, store.ErrUnchanged) {
+		return p, nil
+	}
+	if err != nil {
+		return Pool{}, err
+	}
+	return p, d.putPool(ctx, &p, old.Version)
+}
+
+// ChangePool reads a pool, lets change alter it, and writes it back in one step, again from the start when another writer came
+// between; change may be called several times. What it does not alter stays, whoever else writes. A pool that would not change is not written.
+// Errors: as UpdatePool, and what change returns.
+func (d *Directory) ChangePool(ctx context.Context, id string, change func(*Pool) error) (Pool, error) {
+	if !validPoolID(id) {
+		return Pool{}, absent("user pool: malformed id", noPool)
+	}
+	operation := fmt.Sprintf("change user pool %q", id)
+	var refused error
+	e, err := d.pools().Update(ctx, id, func(p *Pool) error {
+		before := clonePool(*p)
+		if p.gone() {
+			refused = absent(operation, noPool)
+			return refused
+		}
+		if refused = change(p); refused != nil {
+			return refused
+		}
+		p.ID = before.ID
+		next, err := d.replacing(before, *p)
+		if err != nil && !errors.Is(err, store.ErrUnchanged) {
+			refused = err
+			return err
+		}
+		if next.Modified = before.Modified; err == nil {
+			next.Modified = d.now()
+		}
+		*p = next
+		return err
+	})
+	d.changed()
+	if refused != nil {
+		return Pool{}, refused
+	}
+	return e.Value, poolFault(operation, err, false)
+}
+
+// replacing returns p as it takes the place of old. Errors: fault.Invalid with every problem; store.ErrUnchanged, with the pool, where nothing changes.
+func (d *Directory) replacing(old, p Pool) (Pool, error) {
 	p = d.withDefaults(p)
 	ps := Problems(ValidatePool(p))
-	ps = append(ps, schemaChange(old.Value.Schema, p.Schema)...)
+	ps = append(ps, poolChange(old, p)...)
 	if err := ps.fault(); err != nil {
 		return Pool{}, err
 	}
-	p.Created, p.Modified = old.Value.Created, old.Value.Modified
-	if len(diff(poolFields(old.Value), poolFields(p))) == 0 {
-		return p, nil
+	p.Created, p.Modified = old.Created, old.Modified
+	if len(diff(poolFields(ready(old)), poolFields(p))) == 0 {
+		return p, store.ErrUnchanged
 	}
-	return p, d.putPool(ctx, &p, old.Version)
+	return p, nil
+}
+
+// poolChange checks that a pool may take the place of another. How people are named is for ever: what they sign in with would become
+// somebody else's otherwise.
+func poolChange(old, p Pool) Problems {
+	ps := schemaChange(old.Schema, p.Schema)
+	for path, lists := range map[string][2][]string{
+		"AliasAttributes":    {old.AliasAttributes, p.AliasAttributes},
+		"UsernameAttributes": {old.UsernameAttributes, p.UsernameAttributes},
+	} {
+		a, b := slices.Sorted(slices.Values(lists[0])), slices.Sorted(slices.Values(lists[1]))
+		if !slices.Equal(a, b) {
+			ps.add(path, "cannot be changed once the user pool exists")
+		}
+	}
+	return ps
 }
 
 func (d *Directory) putPool(ctx context.Context, p *Pool, version uint64) error {
@@ -128,11 +199,15 @@ func (d *Directory) putPool(ctx context.Context, p *Pool, version uint64) error 
 	}
 	_, err := d.pools().Put(ctx, p, version)
 	d.changed()
-	operation := fmt.Sprintf("put user pool %q", p.ID)
+	return poolFault(fmt.Sprintf("put user pool %q", p.ID), err, version == 0)
+}
+
+// poolFault is storeFault for a write of a pool.
+func poolFault(operation string, err error, creating bool) error {
 	switch {
 	case errors.Is(err, store.ErrTaken):
-		return taken("The domain belongs to another user pool.", operation, err)
-	case errors.Is(err, store.ErrConflict) && version == 0:
+		return taken("Domain already associated with another user pool.", operation, err)
+	case errors.Is(err, store.ErrConflict) && creating:
 		return taken("A user pool of this id exists already, or is being deleted.", operation, err)
 	}
 	return storeFault(operation, err, noPool)
@@ -153,5 +228,12 @@ func (d *Directory) livePool(ctx context.Context, id string) (store.Entry[Pool],
 	if err == nil && e.Value.gone() {
 		return store.Entry[Pool]{}, store.ErrNotFound
 	}
+	e.Value = ready(e.Value)
 	return e, err
+}
+
+// ready fills in what a pool's document does not have because it is older than the settings are.
+func ready(p Pool) Pool {
+	p.Settings = p.Settings.withDefaults()
+	return p
 }

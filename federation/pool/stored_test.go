@@ -48,6 +48,9 @@ func fullProvider() pool.IdentityProvider {
 func fullPool() pool.Pool {
 	p := firstPool()
 	p.CustomDomain, p.DeletionProtection, p.Deleting = "login.example.com", true, modified
+	p.Domains = map[string]pool.DomainSettings{"login.example.com": {ManagedLoginVersion: 2, CertificateArn: "arn:1", SecurityPolicy: "TLS"}}
+	p.UsernameAttributes, p.AliasAttributes = []string{"email"}, []string{"preferred_username"}
+	p.Settings, p.Tags = fullSettings(), map[string]string{"team": "identity", "empty": ""}
 	return p
 }
 
@@ -171,6 +174,7 @@ func TestEveryFieldTakesPartInTheDifference(t *testing.T) {
 	everyField(t, fullClient(), pool.ClientFields, "ID", "PoolID", "Created", "Modified")
 	everyField(t, fullProvider(), pool.ProviderFields, "PoolID", "Name", "Created", "Modified")
 	everyField(t, fullPool(), pool.PoolFields, "ID", "Created", "Modified", "Deleting")
+	everyField(t, fullSettings(), func(s pool.Settings) []pool.Field { return pool.PoolFields(pool.Pool{Settings: s}) })
 	full := pool.SchemaAttribute{
 		Name: "custom:a", DataType: "String", Mutable: true, Required: true, DeveloperOnly: true,
 		String: &pool.StringConstraints{Min: ptr(1), Max: ptr(2)}, Number: &pool.NumberConstraints{Min: ptr(1.0), Max: ptr(2.0)},

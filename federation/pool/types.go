@@ -27,10 +27,18 @@ type Pool struct {
 	SigningKeyDays int `json:"alg_days,omitempty"`
 	// DeletionProtection refuses DeleteProtected.
 	DeletionProtection bool `json:"protected,omitempty"`
-	// CustomDomain is a full domain name of a pool whose Domain is a prefix.
-	CustomDomain string    `json:"custom_domain,omitempty"`
-	Created      time.Time `json:"created"`
-	Modified     time.Time `json:"modified"`
+	// CustomDomain is a full domain name beside a Domain that is a prefix.
+	CustomDomain string `json:"custom_domain,omitempty"`
+	// Domains holds what is said of each of the two.
+	Domains map[string]DomainSettings `json:"domains,omitempty"`
+	// UsernameAttributes are the attributes (email, phone_number) whose value is given in place of a user name, AliasAttributes those
+	// that find a user beside the name. A pool has one of the two or neither, for ever.
+	UsernameAttributes []string          `json:"username_attributes,omitempty"`
+	AliasAttributes    []string          `json:"alias_attributes,omitempty"`
+	Settings           Settings          `json:"settings,omitzero"`
+	Tags               map[string]string `json:"tags,omitempty"`
+	Created            time.Time         `json:"created"`
+	Modified           time.Time         `json:"modified"`
 	// Deleting is when the pool's deletion began: see DeletePool.
 	Deleting time.Time `json:"deleting,omitzero"`
 }
