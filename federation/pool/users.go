@@ -27,6 +27,9 @@ func userKeys(u *User) store.Keys {
 	for _, id := range u.Identities {
 		k.Unique = append(k.Unique, identityKey(u.PoolID, id.Provider, id.Subject))
 	}
+	for _, gid := range u.Groups {
+		k.Index = append(k.Index, memberIndex(u.PoolID, gid, Fold(u.Username)))
+	}
 	for _, name := range userIndexes() {
 		if v, ok := indexedValue(u, name); ok {
 			k.Index = append(k.Index, indexPrefix(indexName(name), u.PoolID, v))
@@ -138,7 +141,7 @@ func (d *Directory) Users(ctx context.Context, poolID, index, after string, limi
 
 // UpdateUser reads a user, lets change alter it, and writes it back in one step, again from the start when
 // another writer came between; change may be called several times. A change that returns store.ErrUnchanged writes
-// nothing. The pool, the sub, the name and the identities stay as they are, and attributes must
+// nothing. The pool, the sub, the name, the identities and the groups stay as they are, and attributes must
 // fit the schema. Errors: fault.NotFound, fault.Invalid, and what change returns.
 func (d *Directory) UpdateUser(ctx context.Context, poolID, sub string, change func(*User) error) (User, error) {
 	p, err := d.Pool(ctx, poolID)
@@ -151,11 +154,12 @@ func (d *Directory) UpdateUser(ctx context.Context, poolID, sub string, change f
 	var stopped error
 	e, err := d.users().Update(ctx, userKey(poolID, sub), func(u *User) error {
 		before := *u
-		before.Identities = slices.Clone(u.Identities)
+		before.Identities, before.Groups = slices.Clone(u.Identities), slices.Clone(u.Groups)
 		if stopped = change(u); stopped != nil {
 			return stopped
 		}
-		u.PoolID, u.Sub, u.Username, u.Identities = before.PoolID, before.Sub, before.Username, before.Identities
+		u.PoolID, u.Sub, u.Username = before.PoolID, before.Sub, before.Username
+		u.Identities, u.Groups = before.Identities, before.Groups
 		u.Modified = d.now()
 		stopped = attributesFault(sorted(checkValues(p.Schema, u.Attributes)), nil)
 		return stopped
