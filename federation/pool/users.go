@@ -8,13 +8,16 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/weir-id/weir/federation/fault"
 	"github.com/weir-id/weir/federation/store"
 )
 
-// The indexes of users: what the API model lists as searchable (ListUsersRequest, Filter). They
+// The indexes of users: what the API model lists as searchable (ListUsersRequest, Filter), and custom attributes. They
 // are folded, so that a search finds every case.
-const defaultIndex = "username"
+const (
+	defaultIndex   = "username"
+	statusEnabled  = "enabled"
+	statusDisabled = "disabled"
+)
 
 var attributeIndexes = []string{"email", "phone_number", "name", "given_name", "family_name", "preferred_username"}
 
@@ -35,6 +38,13 @@ func userKeys(u *User) store.Keys {
 			k.Index = append(k.Index, indexPrefix(indexName(name), u.PoolID, v))
 		}
 	}
+	own := len(k.Index)
+	for name, v := range u.Attributes {
+		if isCustom(name) && v != "" {
+			k.Index = append(k.Index, indexPrefix(indexName(name), u.PoolID, foldIndexed(name, v)))
+		}
+	}
+	slices.Sort(k.Index[own:])
 	return k
 }
 
@@ -42,8 +52,16 @@ func userIndexes() []string {
 	return append([]string{defaultIndex, "sub", "status", "cognito:user_status"}, attributeIndexes...)
 }
 
-// indexName is the name in the store, where a colon ends a name.
-func indexName(name string) string { return strings.TrimPrefix(name, "cognito:") }
+// indexName is the name in the store, where a colon ends a name. Those of custom attributes may hold anything and are escaped, which
+// leaves a %3A in each, so that none is that of another index.
+func indexName(name string) string {
+	if isCustom(name) {
+		return indexEscape.Replace(name)
+	}
+	return strings.TrimPrefix(name, "cognito:")
+}
+
+var indexEscape = strings.NewReplacer("%", "%25", ":", "%3A")
 
 // indexedValue returns the folded value of a user under an index, and whether it has one.
 func indexedValue(u *User, name string) (string, bool) {
@@ -54,9 +72,9 @@ func indexedValue(u *User, name string) (string, bool) {
 		return u.Sub, true
 	case "status":
 		if u.Enabled {
-			return "enabled", true
+			return statusEnabled, true
 		}
-		return "disabled", true
+		return statusDisabled, true
 	case "cognito:user_status":
 		return Fold(string(u.Status)), true
 	}
@@ -112,31 +130,14 @@ func (d *Directory) Users(ctx context.Context, poolID, index, after string, limi
 	if !validPoolID(poolID) {
 		return nil, "", absent("list users: malformed user pool id", noPool)
 	}
-	if err := checkLimit(limit); err != nil {
-		return nil, "", err
-	}
 	name, prefix, _ := strings.Cut(index, "=")
 	if index == "" {
 		name = defaultIndex
 	}
 	if !slices.Contains(userIndexes(), name) || !storable(prefix) {
-		return nil, "", fault.New(fault.Invalid, "Users cannot be listed by this attribute.", nil)
+		return nil, "", badRequest(badName)
 	}
-	prefix = foldIndexed(name, prefix)
-	of := "users\x00" + poolID + "\x00" + name + "\x00" + prefix
-	after, err := d.openCursor(after, of)
-	if err != nil {
-		return nil, "", err
-	}
-	page, next, err := d.users().List(ctx, indexPrefix(indexName(name), poolID, prefix), after, limit)
-	if err != nil {
-		return nil, "", storeFault("list users", err, noPool)
-	}
-	users := slices.DeleteFunc(values(page), func(u User) bool {
-		v, _ := indexedValue(&u, name)
-		return !strings.HasPrefix(v, prefix)
-	})
-	return users, d.sealCursor(next, of), nil
+	return d.search(ctx, poolID, Filter{Name: name, Value: prefix}, after, limit)
 }
 
 // UpdateUser reads a user, lets change alter it, and writes it back in one step, again from the start when
