@@ -129,7 +129,7 @@ func (w *Weir) open(o Options) {
 	w.Ring = ring(w.t, o.SealingKeys)
 	db, err := bolt.Open(filepath.Join(w.t.TempDir(), "weir.db"), bolt.Options{Now: w.Clock.Now})
 	w.must(err)
-	w.Engine = &Engine{Engine: db, writes: map[string]int{}}
+	w.Engine = &Engine{Engine: db, writes: map[string]int{}, reads: map[string]int{}}
 	w.t.Cleanup(func() { w.must(w.Engine.Close()) })
 }
 
