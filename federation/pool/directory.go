@@ -14,9 +14,9 @@ import (
 	"github.com/weir-id/weir/federation/store"
 )
 
-// Directory reads and writes pools, clients, providers and users in a store.
+// Directory reads and writes pools, clients, providers, users and groups in a store.
 //
-// Pools, clients and providers are read through a cache: what another process wrote is seen after
+// Pools, clients, providers and the names of groups are read through a cache: what another process wrote is seen after
 // CacheAge at the latest, what this one wrote at once. Users are never cached.
 // The zero value needs Engine, Ring and Now. It is safe for concurrent use and must not be copied.
 //
@@ -38,6 +38,7 @@ type Directory struct {
 	clientCache   cache[Client]
 	providerCache cache[IdentityProvider]
 	listCache     cache[[]IdentityProvider]
+	groupCache    cache[map[string]Group]
 }
 
 // The kinds. Their names and keys are the stored form.
@@ -88,6 +89,7 @@ func (d *Directory) changed() {
 	d.clientCache.clear()
 	d.providerCache.clear()
 	d.listCache.clear()
+	d.groupCache.clear()
 }
 
 // cloned values keep callers from changing what the cache holds. The constraints of schema
@@ -122,6 +124,7 @@ const (
 	noClient   = "The app client does not exist."
 	noProvider = "The identity provider does not exist."
 	noUser     = "User does not exist."
+	noGroup    = "Group not found."
 )
 
 // storeFault turns an error of the store into a fault; missing is the sentence for store.ErrNotFound.

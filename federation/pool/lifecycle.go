@@ -115,6 +115,7 @@ func (d *Directory) empty(ctx context.Context, id string) error {
 	for _, of := range []func() error{
 		func() error { return deleteAll(ctx, d.clients(), in) },
 		func() error { return deleteAll(ctx, d.providers(), in) },
+		func() error { return deleteAll(ctx, d.groups(), in) },
 		func() error { return deleteAll(ctx, d.users(), indexPrefix(defaultIndex, id, "")) },
 	} {
 		if err := of(); err != nil {

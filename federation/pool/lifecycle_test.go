@@ -46,6 +46,10 @@ func TestNothingIsCreatedInAPoolThatIsBeingDeleted(t *testing.T) {
 			_, err := f.CreateProvider(ctx, pool.IdentityProvider{PoolID: p.ID, Name: "Other", Type: "OIDC"})
 			return err
 		},
+		"group": func(f *fixture, ctx context.Context, p pool.Pool, _ pool.IdentityProvider) error {
+			_, err := f.CreateGroup(ctx, pool.Group{PoolID: p.ID, Name: "staff"})
+			return err
+		},
 		"user": func(f *fixture, ctx context.Context, p pool.Pool, ip pool.IdentityProvider) error {
 			_, err := f.SignIn(ctx, p, pool.SignIn{Provider: ip, Subject: "A1"})
 			return err
@@ -61,7 +65,7 @@ func TestNothingIsCreatedInAPoolThatIsBeingDeleted(t *testing.T) {
 				}
 			}}
 			wantCode(t, create(f, t.Context(), p, ip), fault.NotFound)
-			empty(t, f.engine, "pool", "client", "provider", "user")
+			empty(t, f.engine, "pool", "client", "provider", "group", "user")
 		})
 	}
 }

@@ -217,6 +217,9 @@ type User struct {
 	Enabled    bool              `json:"enabled"`
 	Attributes map[string]string `json:"attrs"`
 	Identities []LinkedIdentity  `json:"ids,omitempty"`
+	// Groups are the ids (Group.GID) of the groups that the user is in, in the order of joining. One that no group has is of a group
+	// that was deleted, and counts for nothing: see Directory.GroupsOf.
+	Groups []string `json:"groups,omitempty"`
 	// SignedOutAt: grants made before it are void (global sign-out).
 	SignedOutAt time.Time `json:"signed_out,omitzero"`
 	Created     time.Time `json:"created"`
