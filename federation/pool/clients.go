@@ -52,6 +52,9 @@ func (d *Directory) CreateClient(ctx context.Context, c Client) (Client, error) 
 	if err := d.checkClient(ctx, c); err != nil {
 		return Client{}, err
 	}
+	if err := d.checkScopes(ctx, c, Client{}); err != nil {
+		return Client{}, err
+	}
 	return c, d.putClient(ctx, &c, 0)
 }
 
@@ -64,6 +67,9 @@ func (d *Directory) UpdateClient(ctx context.Context, c Client) (Client, error) 
 	}
 	c = c.withDefaults()
 	if err := d.checkClient(ctx, c); err != nil {
+		return Client{}, err
+	}
+	if err := d.checkScopes(ctx, c, old.Value); err != nil {
 		return Client{}, err
 	}
 	c.Created, c.Modified = old.Value.Created, old.Value.Modified
@@ -79,6 +85,9 @@ func (d *Directory) DeleteClient(ctx context.Context, poolID, id string) error {
 		return err
 	}
 	err := d.clients().Delete(ctx, id)
+	if err == nil {
+		err = d.looks().Delete(ctx, lookKey(poolID, id))
+	}
 	d.changed()
 	return storeFault(fmt.Sprintf("delete app client %q", id), err, noClient)
 }

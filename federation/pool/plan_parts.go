@@ -78,7 +78,7 @@ func (pl *planner) distinctProviders(path string, wanted, others []IdentityProvi
 const minClientSecret = 24
 
 // planClients compares the clients of a pool.
-func (pl *planner) planClients(ctx context.Context, pp poolPlan, providers []IdentityProvider) error {
+func (pl *planner) planClients(ctx context.Context, pp poolPlan, providers []IdentityProvider, servers []ResourceServer) error {
 	stored, err := entries(ctx, pl.d.clients(), pp)
 	if err != nil {
 		return err
@@ -97,6 +97,8 @@ func (pl *planner) planClients(ctx context.Context, pp poolPlan, providers []Ide
 		want, generated, problems := desiredClient(s, old.Value, pp.want.ID)
 		pl.problems.under(path, problems)
 		pl.problems.under(path, ValidateClient(want, pp.want, providerNames(providers)))
+		// Not refused: files could list such scopes before there were resource servers.
+		(*Problems)(&pl.plan.Warnings).under(path, undeclared(want.Scopes, servers))
 		if n := len(s.ClientSecret.Reveal()); n > 0 && n < minClientSecret {
 			(*Problems)(&pl.plan.Warnings).add(path+".ClientSecret", fmt.Sprintf("has %d characters; fewer than %d can be guessed", n, minClientSecret))
 		}
