@@ -223,6 +223,12 @@ func TestInputsOfEveryOperation(t *testing.T) {
 	}
 }
 
+// hasMember reports whether the input of an operation has a member.
+func hasMember(name, member string) bool {
+	m := api.TheModel()
+	return m.Shapes[m.Operations[name].Input].Members[member] != ""
+}
+
 func mistyped(kind string) any {
 	if kind == "string" || kind == "blob" {
 		return json.Number("7")

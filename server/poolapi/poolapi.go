@@ -21,6 +21,7 @@ import (
 
 	"github.com/weir-id/weir/federation"
 	"github.com/weir-id/weir/federation/audit"
+	"github.com/weir-id/weir/federation/fault"
 	"github.com/weir-id/weir/federation/pool"
 	"github.com/weir-id/weir/federation/pool/api"
 	"github.com/weir-id/weir/federation/token"
@@ -150,12 +151,26 @@ func (s *Service) call(c echo.Context, op operation, body []byte) (any, error) {
 			return nil, err
 		}
 	}
+	// What is in a pool that does not exist does not exist either; that is to be said of the pool. One that is half deleted can be deleted again.
+	if id := in.Text("UserPoolId"); id != "" && op.name != "DeleteUserPool" {
+		if _, err := s.Directory.Pool(ctx, id); err != nil {
+			return nil, poolMissing(id, err)
+		}
+	}
 	out, err := op.run(s, ctx, by, in)
 	if err != nil {
 		return nil, err
 	}
 	s.recordChange(ctx, op, by, in)
 	return out, nil
+}
+
+// poolMissing names the pool that does not exist, which the model's constraints have looked at.
+func poolMissing(id string, err error) error {
+	if fault.CodeOf(err) == fault.NotFound {
+		return refuse("ResourceNotFoundException", "User pool "+id+" does not exist.", err)
+	}
+	return err
 }
 
 // administrator is the key that signed the request, if its policy allows the operation.
