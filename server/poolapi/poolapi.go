@@ -6,6 +6,7 @@
 package poolapi
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -135,6 +136,7 @@ func (s *Service) call(c echo.Context, op operation, body []byte) (any, error) {
 		}
 	}
 	in, faulty := api.Parse(op.name, body)
+	var err error
 	if op.access == admin && faulty == nil {
 		if err := s.withinPolicy(by.Key, op, in); err != nil {
 			return nil, err
@@ -151,11 +153,8 @@ func (s *Service) call(c echo.Context, op operation, body []byte) (any, error) {
 			return nil, err
 		}
 	}
-	// What is in a pool that does not exist does not exist either; that is to be said of the pool. One that is half deleted can be deleted again.
-	if id := in.Text("UserPoolId"); id != "" && op.name != "DeleteUserPool" {
-		if _, err := s.Directory.Pool(ctx, id); err != nil {
-			return nil, poolMissing(id, err)
-		}
+	if by.Pool, err = s.poolOf(ctx, op, by, in); err != nil {
+		return nil, err
 	}
 	out, err := op.run(s, ctx, by, in)
 	if err != nil {
@@ -163,6 +162,17 @@ func (s *Service) call(c echo.Context, op operation, body []byte) (any, error) {
 	}
 	s.recordChange(ctx, op, by, in)
 	return out, nil
+}
+
+// poolOf is the pool that a call is about. What is in a pool that does not exist does not exist either, and that is to be said of the pool; one that
+// is half deleted can be deleted again.
+func (s *Service) poolOf(ctx context.Context, op operation, by Caller, in api.Input) (pool.Pool, error) {
+	id := cmp.Or(in.Text("UserPoolId"), by.User.PoolID)
+	if id == "" || op.name == "DeleteUserPool" {
+		return pool.Pool{}, nil
+	}
+	p, err := s.Directory.Pool(ctx, id)
+	return p, poolMissing(id, err)
 }
 
 // poolMissing names the pool that does not exist, which the model's constraints have looked at.

@@ -14,7 +14,7 @@ import (
 
 func selfOperations() []operation {
 	return []operation{
-		later("GetUser", accessToken),
+		op("GetUser", accessToken, (*Service).getUser),
 		later("UpdateUserAttributes", accessToken),
 		later("DeleteUserAttributes", accessToken),
 		op("GlobalSignOut", accessToken, (*Service).globalSignOut),
