@@ -92,6 +92,7 @@ func (d *Directory) changed() {
 
 func clonePool(p Pool) Pool {
 	p.Schema = slices.Clone(p.Schema)
+	p.UsernameAttributes, p.AliasAttributes = slices.Clone(p.UsernameAttributes), slices.Clone(p.AliasAttributes)
 	return p
 }
 
@@ -128,6 +129,9 @@ func storeFault(operation string, err error, missing string) error {
 	cause := fmt.Errorf("%s: %w", operation, err)
 	switch {
 	case errors.Is(err, store.ErrNotFound):
+		if missing == noUser {
+			cause = fmt.Errorf("%w: %w", ErrNoUser, cause)
+		}
 		return fault.New(fault.NotFound, missing, cause)
 	case errors.Is(err, store.ErrConflict):
 		return fault.New(fault.Conflict, "It was changed by somebody else at the same time. Try again.", cause)

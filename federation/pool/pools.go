@@ -150,6 +150,9 @@ func (d *Directory) DeletePool(ctx context.Context, id string) error {
 		err = deleteAll(ctx, d.groups(), indexPrefix("pool", id, ""))
 	}
 	if err == nil {
+		err = deleteAll(ctx, d.temporaries(), indexPrefix("pool", id, ""))
+	}
+	if err == nil {
 		err = deleteAll(ctx, d.users(), indexPrefix(defaultIndex, id, ""))
 	}
 	if err == nil {
