@@ -135,6 +135,9 @@ func storeFault(operation string, err error, missing string) error {
 	cause := fmt.Errorf("%s: %w", operation, err)
 	switch {
 	case errors.Is(err, store.ErrNotFound):
+		if missing == noUser {
+			cause = fmt.Errorf("%w: %w", ErrNoUser, cause)
+		}
 		return fault.New(fault.NotFound, missing, cause)
 	case errors.Is(err, store.ErrConflict):
 		return fault.New(fault.Conflict, "It was changed by somebody else at the same time. Try again.", fmt.Errorf("%w: %w", ErrConcurrent, cause))
@@ -165,6 +168,14 @@ func (d *Directory) sealCursor(cursor, of string) string {
 		return ""
 	}
 	return base64.RawURLEncoding.EncodeToString(d.Ring.Seal([]byte(cursor), "pool cursor\x00"+of))
+}
+
+// SealToken seals a place in a list that the directory does not page through itself, bound to what is listed. OpenToken opens it.
+func (d *Directory) SealToken(place, of string) string { return d.sealCursor(place, "list\x00"+of) }
+
+// OpenToken returns the place in a token of SealToken. Errors: fault.Invalid for one that was made for something else, or by somebody else.
+func (d *Directory) OpenToken(token, of string) (string, error) {
+	return d.openCursor(token, "list\x00"+of)
 }
 
 func (d *Directory) openCursor(sealed, of string) (string, error) {

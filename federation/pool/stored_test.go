@@ -57,6 +57,7 @@ func fullPool() pool.Pool {
 // firstPool is what a pool was before the JSON API: its documents must stay readable.
 func firstPool() pool.Pool {
 	p := goodPool()
+	p.UsernameAttributes, p.AliasAttributes = []string{"email"}, []string{"preferred_username"}
 	p.Domain, p.SigningKeyDays, p.Created, p.Modified = "example", 90, created, modified
 	return p
 }

@@ -21,6 +21,10 @@ type Pool struct {
 	Domain string `json:"domain,omitempty"`
 	// Schema holds the standard attributes and the custom ones, in this order.
 	Schema []SchemaAttribute `json:"schema"`
+	// UsernameAttributes are what people sign up with in place of a user name: email, phone_number. AliasAttributes are what local users may be
+	// named by besides it: email, phone_number, preferred_username. A pool has the one or the other.
+	UsernameAttributes []string `json:"username_attrs,omitempty"`
+	AliasAttributes    []string `json:"alias_attrs,omitempty"`
 	// SigningAlgorithm signs this pool's tokens: RS256, ES256 or EdDSA.
 	SigningAlgorithm string `json:"alg"`
 	// SigningKeyDays is the age in days at which a signing key is replaced; 0 is never.
@@ -30,15 +34,11 @@ type Pool struct {
 	// CustomDomain is a full domain name beside a Domain that is a prefix.
 	CustomDomain string `json:"custom_domain,omitempty"`
 	// Domains holds what is said of each of the two.
-	Domains map[string]DomainSettings `json:"domains,omitempty"`
-	// UsernameAttributes are the attributes (email, phone_number) whose value is given in place of a user name, AliasAttributes those
-	// that find a user beside the name. A pool has one of the two or neither, for ever.
-	UsernameAttributes []string          `json:"username_attributes,omitempty"`
-	AliasAttributes    []string          `json:"alias_attributes,omitempty"`
-	Settings           Settings          `json:"settings,omitzero"`
-	Tags               map[string]string `json:"tags,omitempty"`
-	Created            time.Time         `json:"created"`
-	Modified           time.Time         `json:"modified"`
+	Domains  map[string]DomainSettings `json:"domains,omitempty"`
+	Settings Settings                  `json:"settings,omitzero"`
+	Tags     map[string]string         `json:"tags,omitempty"`
+	Created  time.Time                 `json:"created"`
+	Modified time.Time                 `json:"modified"`
 	// Deleting is when the pool's deletion began: see DeletePool.
 	Deleting time.Time `json:"deleting,omitzero"`
 }
@@ -202,10 +202,13 @@ func (p IdentityProvider) tokenClients() []string {
 // UserStatus is the UserStatusType of the API model.
 type UserStatus string
 
-// The statuses that exist so far.
+// The statuses that the model says are in use.
 const (
-	StatusExternalProvider UserStatus = "EXTERNAL_PROVIDER"
-	StatusConfirmed        UserStatus = "CONFIRMED"
+	StatusUnconfirmed      UserStatus = "UNCONFIRMED"           // has signed up and has not confirmed it
+	StatusConfirmed        UserStatus = "CONFIRMED"             //
+	StatusForceChange      UserStatus = "FORCE_CHANGE_PASSWORD" // made by an administrator, with a temporary password
+	StatusResetRequired    UserStatus = "RESET_REQUIRED"        // needs a new password before the next sign-in
+	StatusExternalProvider UserStatus = "EXTERNAL_PROVIDER"     // made by a sign-in through an identity provider
 )
 
 // User is a person of a pool.
@@ -220,6 +223,8 @@ type User struct {
 	// Groups are the ids (Group.GID) of the groups that the user is in, in the order of joining. One that no group has is of a group
 	// that was deleted, and counts for nothing: see Directory.GroupsOf.
 	Groups []string `json:"groups,omitempty"`
+	// Aliases are the attributes whose values are names of the user besides Username.
+	Aliases []string `json:"aliases,omitempty"`
 	// SignedOutAt: grants made before it are void (global sign-out).
 	SignedOutAt time.Time `json:"signed_out,omitzero"`
 	Created     time.Time `json:"created"`

@@ -30,6 +30,11 @@ func userKeys(u *User) store.Keys {
 	for _, id := range u.Identities {
 		k.Unique = append(k.Unique, identityKey(u.PoolID, id.Provider, id.Subject))
 	}
+	for _, name := range u.Aliases {
+		if v := u.Attributes[name]; v != "" {
+			k.Unique = append(k.Unique, aliasKey(u.PoolID, v))
+		}
+	}
 	for _, gid := range u.Groups {
 		k.Index = append(k.Index, memberIndex(u.PoolID, gid, Fold(u.Username)))
 	}
@@ -153,14 +158,14 @@ func (d *Directory) UpdateUser(ctx context.Context, poolID, sub string, change f
 		return User{}, absent("user: malformed sub", noUser)
 	}
 	var stopped error
-	e, err := d.users().Update(ctx, userKey(poolID, sub), func(u *User) error {
+	e, err := d.changeUser(ctx, p, sub, false, func(u *User) error {
 		before := *u
-		before.Identities, before.Groups = slices.Clone(u.Identities), slices.Clone(u.Groups)
+		before.Identities, before.Groups, before.Aliases = slices.Clone(u.Identities), slices.Clone(u.Groups), slices.Clone(u.Aliases)
 		if stopped = change(u); stopped != nil {
 			return stopped
 		}
 		u.PoolID, u.Sub, u.Username = before.PoolID, before.Sub, before.Username
-		u.Identities, u.Groups = before.Identities, before.Groups
+		u.Identities, u.Groups, u.Aliases = before.Identities, before.Groups, before.Aliases
 		u.Modified = d.now()
 		stopped = attributesFault(sorted(checkValues(p.Schema, u.Attributes)), nil)
 		return stopped
@@ -205,12 +210,16 @@ func (d *Directory) setAccess(ctx context.Context, poolID, sub string, change fu
 // SetEmailVerified says of a user's address whether mail to it is known to arrive, if it is still that address, in any case, in
 // the step that writes. It returns whether anything changed. Errors: fault.NotFound.
 func (d *Directory) SetEmailVerified(ctx context.Context, poolID, sub, email string, verified bool) (changed bool, err error) {
+	p, err := d.Pool(ctx, poolID)
+	if err != nil {
+		return false, err
+	}
 	u, err := d.User(ctx, poolID, sub)
 	if err != nil {
 		return false, err
 	}
 	value := strconv.FormatBool(verified)
-	_, err = d.users().Update(ctx, userKey(u.PoolID, u.Sub), func(u *User) error {
+	_, err = d.changeUser(ctx, p, u.Sub, false, func(u *User) error {
 		has := u.Attributes["email"]
 		if changed = has != "" && FoldEmail(has) == FoldEmail(email) && u.Attributes["email_verified"] != value; !changed {
 			return store.ErrUnchanged
@@ -227,5 +236,10 @@ func (d *Directory) DeleteUser(ctx context.Context, poolID, sub string) error {
 	if err != nil {
 		return err
 	}
-	return storeFault(fmt.Sprintf("delete user %q", u.Sub), d.users().Delete(ctx, userKey(u.PoolID, u.Sub)), noUser)
+	key := userKey(u.PoolID, u.Sub)
+	err = d.temporaries().Delete(ctx, key)
+	if err == nil {
+		err = d.users().Delete(ctx, key)
+	}
+	return storeFault(fmt.Sprintf("delete user %q", u.Sub), err, noUser)
 }

@@ -7,11 +7,8 @@ import (
 	"github.com/weir-id/weir/federation/pool/api"
 )
 
-// The attributes of UsernameAttributeType, AliasAttributeType and VerifiedAttributeType.
-var (
-	usernameAttributes = []string{"phone_number", "email"}
-	aliasAttributes    = []string{"phone_number", "email", "preferred_username"}
-)
+// usernameAttributes are those of UsernameAttributeType and VerifiedAttributeType; aliasAttributes those of AliasAttributeType.
+var usernameAttributes = []string{"email", "phone_number"}
 
 // validateSettings checks the settings of a pool with their defaults. Rules that lie between two members speak as the original does.
 //

@@ -98,6 +98,9 @@ func tabulate(rows []operation) (map[string]operation, error) {
 type Caller struct {
 	Key sigv4.Key // of an administrator
 
+	// Pool is the one that the call is about, as the cache has it; zero where its input names none.
+	Pool pool.Pool
+
 	// Of an end user with an access token:
 	Access token.Access
 	User   pool.User

@@ -6,6 +6,7 @@
 package poolapi
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -21,6 +22,7 @@ import (
 
 	"github.com/weir-id/weir/federation"
 	"github.com/weir-id/weir/federation/audit"
+	"github.com/weir-id/weir/federation/fault"
 	"github.com/weir-id/weir/federation/pool"
 	"github.com/weir-id/weir/federation/pool/api"
 	"github.com/weir-id/weir/federation/token"
@@ -134,6 +136,7 @@ func (s *Service) call(c echo.Context, op operation, body []byte) (any, error) {
 		}
 	}
 	in, faulty := api.Parse(op.name, body)
+	var err error
 	if op.access == admin && faulty == nil {
 		if err := s.withinPolicy(by.Key, op, in); err != nil {
 			return nil, err
@@ -150,12 +153,34 @@ func (s *Service) call(c echo.Context, op operation, body []byte) (any, error) {
 			return nil, err
 		}
 	}
+	if by.Pool, err = s.poolOf(ctx, op, by, in); err != nil {
+		return nil, err
+	}
 	out, err := op.run(s, ctx, by, in)
 	if err != nil {
 		return nil, err
 	}
 	s.recordChange(ctx, op, by, in)
 	return out, nil
+}
+
+// poolOf is the pool that a call is about. What is in a pool that does not exist does not exist either, and that is to be said of the pool; one that
+// is half deleted can be deleted again.
+func (s *Service) poolOf(ctx context.Context, op operation, by Caller, in api.Input) (pool.Pool, error) {
+	id := cmp.Or(in.Text("UserPoolId"), by.User.PoolID)
+	if id == "" || op.name == "DeleteUserPool" {
+		return pool.Pool{}, nil
+	}
+	p, err := s.Directory.Pool(ctx, id)
+	return p, poolMissing(id, err)
+}
+
+// poolMissing names the pool that does not exist, which the model's constraints have looked at.
+func poolMissing(id string, err error) error {
+	if fault.CodeOf(err) == fault.NotFound {
+		return refuse("ResourceNotFoundException", "User pool "+id+" does not exist.", err)
+	}
+	return err
 }
 
 // administrator is the key that signed the request, if its policy allows the operation.

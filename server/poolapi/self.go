@@ -14,9 +14,7 @@ import (
 
 func selfOperations() []operation {
 	return []operation{
-		later("GetUser", accessToken),
-		later("UpdateUserAttributes", accessToken),
-		later("DeleteUserAttributes", accessToken),
+		op("GetUser", accessToken, (*Service).getUser),
 		op("GlobalSignOut", accessToken, (*Service).globalSignOut),
 		op("DeleteUser", accessToken, (*Service).deleteUser),
 		later("ChangePassword", accessToken),
