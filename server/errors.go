@@ -12,6 +12,7 @@ import (
 	"github.com/weir-id/weir/federation/fault"
 	"github.com/weir-id/weir/server/login"
 	"github.com/weir-id/weir/server/oauth"
+	"github.com/weir-id/weir/server/poolapi"
 	"github.com/weir-id/weir/server/web"
 )
 
@@ -31,6 +32,10 @@ func (w errorWriter) write(err error, c echo.Context) {
 	var re *web.RedirectError
 	var oe *web.OAuthError
 	switch {
+	case poolapi.Asked(c):
+		p := poolapi.ProblemOf(err)
+		w.log(c, err, p.Status)
+		err = p.Write(c)
 	case errors.As(err, &re):
 		w.log(c, err, http.StatusFound)
 		err = w.redirect(c, re)

@@ -1,5 +1,5 @@
 // Package server is the public HTTP listener and the operations listener: routes, middleware, metrics and the one
-// error writer. What the routes do is in server/oauth and server/login; package server knows no store and takes no decision about a login.
+// error writer. What the routes do is in server/oauth, server/login and server/poolapi; package server knows no store and takes no decision about a login.
 package server
 
 import (
@@ -21,6 +21,8 @@ import (
 	"github.com/weir-id/weir/server/login"
 	"github.com/weir-id/weir/server/login/page"
 	"github.com/weir-id/weir/server/oauth"
+	"github.com/weir-id/weir/server/poolapi"
+	"github.com/weir-id/weir/server/poolapi/sigv4"
 	"github.com/weir-id/weir/server/web"
 )
 
@@ -37,6 +39,10 @@ type Server struct {
 	Logger    *slog.Logger
 	Metrics   *Metrics
 	Now       func() time.Time
+	// AdminKeys may call the administrative operations of the JSON API; without one nobody may.
+	AdminKeys []sigv4.Key
+	// Region is the label in the ARNs of user pools.
+	Region string
 	// TrustedProxies are the networks whose X-Forwarded-For is believed; none by default.
 	TrustedProxies []netip.Prefix
 }
@@ -46,6 +52,7 @@ const (
 	requestTime = 30 * time.Second // until its context ends, upstream calls included
 	smallBody   = "64K"            // of all others: what is read stays in memory while the rest is awaited
 	samlBody    = "1M"             // a SAML response of 512 KB in base64, with room
+	apiBody     = "1M"             // metadata of 128 KB, an image of 128 KB in base64, with room
 )
 
 // Handler returns the public listener's handler. An error is a defect of this build.
@@ -58,6 +65,11 @@ func (s *Server) Handler() (http.Handler, error) {
 	oa := &oauth.Service{Site: s.Site, Directory: s.Directory, Broker: s.Broker, Grants: s.Grants, Issuer: s.Issuer,
 		Keys: s.Keys, Audit: s.Audit, Traces: s.Traces, Pages: pages}
 	lo := &login.Service{Site: s.Site, OAuth: oa, Renderer: renderer}
+	pa := &poolapi.Service{Site: s.Site, Directory: s.Directory, Broker: s.Broker, Grants: s.Grants, Issuer: s.Issuer, OAuth: oa,
+		Signatures: &sigv4.Verifier{Keys: s.AdminKeys, Now: s.Now, Host: s.Site.Host}, Audit: s.Audit, Now: s.Now, Region: s.Region}
+	if err := pa.Prepare(); err != nil {
+		return nil, err
+	}
 
 	e := echo.New()
 	e.HideBanner, e.HidePort = true, true
@@ -66,6 +78,9 @@ func (s *Server) Handler() (http.Handler, error) {
 	e.Pre(requestID)
 	e.Use(s.observe, recovered, s.headers, deadline)
 	s.routes(e, oa, lo, renderer)
+	api := poolapi.CrossOrigin()
+	e.POST(poolapi.Path, pa.Call, api, middleware.BodyLimit(apiBody))
+	e.OPTIONS(poolapi.Path, pa.Call, api)
 	return e, nil
 }
 

@@ -33,6 +33,7 @@ import (
 	"github.com/weir-id/weir/providers"
 	"github.com/weir-id/weir/saml"
 	"github.com/weir-id/weir/server"
+	"github.com/weir-id/weir/server/poolapi/sigv4"
 	"github.com/weir-id/weir/server/web"
 )
 
@@ -207,8 +208,16 @@ func (n *node) server() (*server.Server, error) {
 		Site:      &web.Site{Base: base, Directory: n.directory, TrustedProxies: n.cfg.TrustedProxies},
 		Directory: n.directory, Broker: n.broker, Grants: n.grants, Issuer: n.issuer, Keys: n.keys,
 		Audit: n.audit, Traces: n.traces, Logger: n.log, Metrics: n.metrics, Now: n.now,
-		TrustedProxies: n.cfg.TrustedProxies,
+		TrustedProxies: n.cfg.TrustedProxies, AdminKeys: adminKeys(n.cfg.AdminKeys), Region: n.cfg.Region,
 	}, nil
+}
+
+func adminKeys(configured []config.AdminKey) []sigv4.Key {
+	var out []sigv4.Key
+	for _, k := range configured {
+		out = append(out, sigv4.Key{ID: k.AccessKeyID, Secret: k.SecretAccessKey, Allow: k.Allow})
+	}
+	return out
 }
 
 func (n *node) close() error {

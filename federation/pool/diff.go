@@ -73,6 +73,8 @@ func poolFields(p Pool) []field {
 		{name: "Domain", value: p.Domain},
 		{name: "SigningAlgorithm", value: p.SigningAlgorithm},
 		{name: "SigningKeyDays", value: strconv.Itoa(p.SigningKeyDays)},
+		{name: "UsernameAttributes", value: strings.Join(p.UsernameAttributes, " ")},
+		{name: "AliasAttributes", value: strings.Join(p.AliasAttributes, " ")},
 	}
 	for _, a := range p.Schema {
 		fields = append(fields, field{name: entry("Schema", a.Name), value: describe(a)})

@@ -14,9 +14,9 @@ import (
 	"github.com/weir-id/weir/federation/store"
 )
 
-// Directory reads and writes pools, clients, providers and users in a store.
+// Directory reads and writes pools, clients, providers, users and groups in a store.
 //
-// Pools, clients and providers are read through a cache: what another process wrote is seen after
+// Pools, clients, providers and the names of groups are read through a cache: what another process wrote is seen after
 // CacheAge at the latest, what this one wrote at once. Users are never cached.
 // The zero value needs Engine, Ring and Now. It is safe for concurrent use and must not be copied.
 //
@@ -38,6 +38,7 @@ type Directory struct {
 	clientCache   cache[Client]
 	providerCache cache[IdentityProvider]
 	listCache     cache[[]IdentityProvider]
+	groupCache    cache[map[string]Group]
 }
 
 // The kinds. Their names and keys are the stored form.
@@ -83,6 +84,7 @@ func (d *Directory) changed() {
 	d.clientCache.clear()
 	d.providerCache.clear()
 	d.listCache.clear()
+	d.groupCache.clear()
 }
 
 // cloned values keep callers from changing what the cache holds. The constraints of schema
@@ -90,6 +92,7 @@ func (d *Directory) changed() {
 
 func clonePool(p Pool) Pool {
 	p.Schema = slices.Clone(p.Schema)
+	p.UsernameAttributes, p.AliasAttributes = slices.Clone(p.UsernameAttributes), slices.Clone(p.AliasAttributes)
 	return p
 }
 
@@ -116,6 +119,7 @@ const (
 	noClient   = "The app client does not exist."
 	noProvider = "The identity provider does not exist."
 	noUser     = "User does not exist."
+	noGroup    = "Group not found."
 )
 
 // storeFault turns an error of the store into a fault; missing is the sentence for store.ErrNotFound.
@@ -126,6 +130,9 @@ func storeFault(operation string, err error, missing string) error {
 	cause := fmt.Errorf("%s: %w", operation, err)
 	switch {
 	case errors.Is(err, store.ErrNotFound):
+		if missing == noUser {
+			cause = fmt.Errorf("%w: %w", ErrNoUser, cause)
+		}
 		return fault.New(fault.NotFound, missing, cause)
 	case errors.Is(err, store.ErrConflict):
 		return fault.New(fault.Conflict, "It was changed by somebody else at the same time. Try again.", cause)
@@ -156,6 +163,14 @@ func (d *Directory) sealCursor(cursor, of string) string {
 		return ""
 	}
 	return base64.RawURLEncoding.EncodeToString(d.Ring.Seal([]byte(cursor), "pool cursor\x00"+of))
+}
+
+// SealToken seals a place in a list that the directory does not page through itself, bound to what is listed. OpenToken opens it.
+func (d *Directory) SealToken(place, of string) string { return d.sealCursor(place, "list\x00"+of) }
+
+// OpenToken returns the place in a token of SealToken. Errors: fault.Invalid for one that was made for something else, or by somebody else.
+func (d *Directory) OpenToken(token, of string) (string, error) {
+	return d.openCursor(token, "list\x00"+of)
 }
 
 func (d *Directory) openCursor(sealed, of string) (string, error) {

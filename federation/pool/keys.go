@@ -99,8 +99,14 @@ func providerKey(poolID, name string) string        { return poolID + "/" + name
 func providerNameKey(poolID, name string) string    { return bounded('n', poolID, foldName(name)) }
 func providerIdentKey(poolID, ident string) string  { return bounded('i', poolID, FoldDomain(ident)) }
 func userKey(poolID, sub string) string             { return poolID + "/" + sub }
+func groupKey(poolID, name string) string           { return poolID + "/" + name }
 func domainKey(domain string) string                { return strings.ToLower(domain) }
 func indexPrefix(name, poolID, value string) string { return name + ":" + poolID + "/" + cut(value) }
+
+// memberIndex is the entry of a user in a group: a name of its own for each group, since a document has one entry of a name.
+func memberIndex(poolID, gid, folded string) string {
+	return indexPrefix(memberIndexName+gid, poolID, folded)
+}
 
 // cut shortens s to maxIndexValue bytes at a character's boundary.
 func cut(s string) string {

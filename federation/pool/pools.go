@@ -134,7 +134,7 @@ func (d *Directory) putPool(ctx context.Context, p *Pool, version uint64) error 
 	return storeFault(operation, err, noPool)
 }
 
-// DeletePool removes a pool with its clients, providers and users, and nothing of what other packages keep. The
+// DeletePool removes a pool with its clients, providers, groups and users, and nothing of what other packages keep. The
 // pool itself goes last, so that an interrupted deletion can be repeated; clients go
 // first, so that nobody begins a sign-in meanwhile. Errors: fault.NotFound.
 func (d *Directory) DeletePool(ctx context.Context, id string) error {
@@ -145,6 +145,12 @@ func (d *Directory) DeletePool(ctx context.Context, id string) error {
 	err := deleteAll(ctx, d.clients(), indexPrefix("pool", id, ""))
 	if err == nil {
 		err = deleteAll(ctx, d.providers(), indexPrefix("pool", id, ""))
+	}
+	if err == nil {
+		err = deleteAll(ctx, d.groups(), indexPrefix("pool", id, ""))
+	}
+	if err == nil {
+		err = deleteAll(ctx, d.temporaries(), indexPrefix("pool", id, ""))
 	}
 	if err == nil {
 		err = deleteAll(ctx, d.users(), indexPrefix(defaultIndex, id, ""))

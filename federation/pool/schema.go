@@ -66,8 +66,10 @@ func (p Pool) Attribute(name string) (SchemaAttribute, bool) {
 }
 
 // Custom reports whether the attribute is one that an admin added.
-func (a SchemaAttribute) Custom() bool {
-	return strings.HasPrefix(a.Name, customPrefix) || strings.HasPrefix(a.Name, developerPrefix+customPrefix)
+func (a SchemaAttribute) Custom() bool { return isCustom(a.Name) }
+
+func isCustom(name string) bool {
+	return strings.HasPrefix(name, customPrefix) || strings.HasPrefix(name, developerPrefix+customPrefix)
 }
 
 // schemaFrom returns the standard attributes as specs change them, and the custom ones of

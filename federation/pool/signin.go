@@ -173,7 +173,13 @@ func (d *Directory) returning(ctx context.Context, p Pool, in SignIn, e store.En
 		return SignInResult{User: u}, nil
 	}
 	u.Attributes, u.Modified = m.attrs, d.now()
+	p.settleAliases(e.Value, &u, true)
 	_, err = d.users().Put(ctx, &u, e.Version)
+	if errors.Is(err, store.ErrTaken) {
+		// What the provider said is a local user's name already. It stays theirs: it says nothing against this person.
+		p.settleAliases(e.Value, &u, false)
+		_, err = d.users().Put(ctx, &u, e.Version)
+	}
 	if errors.Is(err, store.ErrConflict) {
 		return SignInResult{}, errLost
 	}

@@ -59,6 +59,7 @@ func fullProvider() pool.IdentityProvider {
 
 func fullPool() pool.Pool {
 	p := goodPool()
+	p.UsernameAttributes, p.AliasAttributes = []string{"email"}, []string{"preferred_username"}
 	p.Domain, p.SigningKeyDays, p.Created, p.Modified = "example", 90, created, modified
 	return p
 }

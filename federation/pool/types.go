@@ -21,6 +21,10 @@ type Pool struct {
 	Domain string `json:"domain,omitempty"`
 	// Schema holds the standard attributes and the custom ones, in this order.
 	Schema []SchemaAttribute `json:"schema"`
+	// UsernameAttributes are what people sign up with in place of a user name: email, phone_number. AliasAttributes are what local users may be
+	// named by besides it: email, phone_number, preferred_username. A pool has the one or the other.
+	UsernameAttributes []string `json:"username_attrs,omitempty"`
+	AliasAttributes    []string `json:"alias_attrs,omitempty"`
 	// SigningAlgorithm signs this pool's tokens: RS256, ES256 or EdDSA.
 	SigningAlgorithm string `json:"alg"`
 	// SigningKeyDays is the age in days at which a signing key is replaced; 0 is never.
@@ -204,10 +208,13 @@ func (p IdentityProvider) tokenClients() []string {
 // UserStatus is the UserStatusType of the API model.
 type UserStatus string
 
-// The statuses that exist so far.
+// The statuses that the model says are in use.
 const (
-	StatusExternalProvider UserStatus = "EXTERNAL_PROVIDER"
-	StatusConfirmed        UserStatus = "CONFIRMED"
+	StatusUnconfirmed      UserStatus = "UNCONFIRMED"           // has signed up and has not confirmed it
+	StatusConfirmed        UserStatus = "CONFIRMED"             //
+	StatusForceChange      UserStatus = "FORCE_CHANGE_PASSWORD" // made by an administrator, with a temporary password
+	StatusResetRequired    UserStatus = "RESET_REQUIRED"        // needs a new password before the next sign-in
+	StatusExternalProvider UserStatus = "EXTERNAL_PROVIDER"     // made by a sign-in through an identity provider
 )
 
 // User is a person of a pool.
@@ -219,6 +226,11 @@ type User struct {
 	Enabled    bool              `json:"enabled"`
 	Attributes map[string]string `json:"attrs"`
 	Identities []LinkedIdentity  `json:"ids,omitempty"`
+	// Groups are the ids (Group.GID) of the groups that the user is in, in the order of joining. One that no group has is of a group
+	// that was deleted, and counts for nothing: see Directory.GroupsOf.
+	Groups []string `json:"groups,omitempty"`
+	// Aliases are the attributes whose values are names of the user besides Username.
+	Aliases []string `json:"aliases,omitempty"`
 	// SignedOutAt: grants made before it are void (global sign-out).
 	SignedOutAt time.Time `json:"signed_out,omitzero"`
 	Created     time.Time `json:"created"`

@@ -8,13 +8,16 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/weir-id/weir/federation/fault"
 	"github.com/weir-id/weir/federation/store"
 )
 
-// The indexes of users: what the API model lists as searchable (ListUsersRequest, Filter). They
+// The indexes of users: what the API model lists as searchable (ListUsersRequest, Filter), and custom attributes. They
 // are folded, so that a search finds every case.
-const defaultIndex = "username"
+const (
+	defaultIndex   = "username"
+	statusEnabled  = "enabled"
+	statusDisabled = "disabled"
+)
 
 var attributeIndexes = []string{"email", "phone_number", "name", "given_name", "family_name", "preferred_username"}
 
@@ -27,11 +30,26 @@ func userKeys(u *User) store.Keys {
 	for _, id := range u.Identities {
 		k.Unique = append(k.Unique, identityKey(u.PoolID, id.Provider, id.Subject))
 	}
+	for _, name := range u.Aliases {
+		if v := u.Attributes[name]; v != "" {
+			k.Unique = append(k.Unique, aliasKey(u.PoolID, v))
+		}
+	}
+	for _, gid := range u.Groups {
+		k.Index = append(k.Index, memberIndex(u.PoolID, gid, Fold(u.Username)))
+	}
 	for _, name := range userIndexes() {
 		if v, ok := indexedValue(u, name); ok {
 			k.Index = append(k.Index, indexPrefix(indexName(name), u.PoolID, v))
 		}
 	}
+	own := len(k.Index)
+	for name, v := range u.Attributes {
+		if isCustom(name) && v != "" {
+			k.Index = append(k.Index, indexPrefix(indexName(name), u.PoolID, foldIndexed(name, v)))
+		}
+	}
+	slices.Sort(k.Index[own:])
 	return k
 }
 
@@ -39,8 +57,16 @@ func userIndexes() []string {
 	return append([]string{defaultIndex, "sub", "status", "cognito:user_status"}, attributeIndexes...)
 }
 
-// indexName is the name in the store, where a colon ends a name.
-func indexName(name string) string { return strings.TrimPrefix(name, "cognito:") }
+// indexName is the name in the store, where a colon ends a name. Those of custom attributes may hold anything and are escaped, which
+// leaves a %3A in each, so that none is that of another index.
+func indexName(name string) string {
+	if isCustom(name) {
+		return indexEscape.Replace(name)
+	}
+	return strings.TrimPrefix(name, "cognito:")
+}
+
+var indexEscape = strings.NewReplacer("%", "%25", ":", "%3A")
 
 // indexedValue returns the folded value of a user under an index, and whether it has one.
 func indexedValue(u *User, name string) (string, bool) {
@@ -51,9 +77,9 @@ func indexedValue(u *User, name string) (string, bool) {
 		return u.Sub, true
 	case "status":
 		if u.Enabled {
-			return "enabled", true
+			return statusEnabled, true
 		}
-		return "disabled", true
+		return statusDisabled, true
 	case "cognito:user_status":
 		return Fold(string(u.Status)), true
 	}
@@ -109,36 +135,19 @@ func (d *Directory) Users(ctx context.Context, poolID, index, after string, limi
 	if !validPoolID(poolID) {
 		return nil, "", absent("list users: malformed user pool id", noPool)
 	}
-	if err := checkLimit(limit); err != nil {
-		return nil, "", err
-	}
 	name, prefix, _ := strings.Cut(index, "=")
 	if index == "" {
 		name = defaultIndex
 	}
 	if !slices.Contains(userIndexes(), name) || !storable(prefix) {
-		return nil, "", fault.New(fault.Invalid, "Users cannot be listed by this attribute.", nil)
+		return nil, "", badRequest(badName)
 	}
-	prefix = foldIndexed(name, prefix)
-	of := "users\x00" + poolID + "\x00" + name + "\x00" + prefix
-	after, err := d.openCursor(after, of)
-	if err != nil {
-		return nil, "", err
-	}
-	page, next, err := d.users().List(ctx, indexPrefix(indexName(name), poolID, prefix), after, limit)
-	if err != nil {
-		return nil, "", storeFault("list users", err, noPool)
-	}
-	users := slices.DeleteFunc(values(page), func(u User) bool {
-		v, _ := indexedValue(&u, name)
-		return !strings.HasPrefix(v, prefix)
-	})
-	return users, d.sealCursor(next, of), nil
+	return d.search(ctx, poolID, Filter{Name: name, Value: prefix}, after, limit)
 }
 
 // UpdateUser reads a user, lets change alter it, and writes it back in one step, again from the start when
 // another writer came between; change may be called several times. A change that returns store.ErrUnchanged writes
-// nothing. The pool, the sub, the name and the identities stay as they are, and attributes must
+// nothing. The pool, the sub, the name, the identities and the groups stay as they are, and attributes must
 // fit the schema. Errors: fault.NotFound, fault.Invalid, and what change returns.
 func (d *Directory) UpdateUser(ctx context.Context, poolID, sub string, change func(*User) error) (User, error) {
 	p, err := d.Pool(ctx, poolID)
@@ -149,13 +158,14 @@ func (d *Directory) UpdateUser(ctx context.Context, poolID, sub string, change f
 		return User{}, absent("user: malformed sub", noUser)
 	}
 	var stopped error
-	e, err := d.users().Update(ctx, userKey(poolID, sub), func(u *User) error {
+	e, err := d.changeUser(ctx, p, sub, false, func(u *User) error {
 		before := *u
-		before.Identities = slices.Clone(u.Identities)
+		before.Identities, before.Groups, before.Aliases = slices.Clone(u.Identities), slices.Clone(u.Groups), slices.Clone(u.Aliases)
 		if stopped = change(u); stopped != nil {
 			return stopped
 		}
-		u.PoolID, u.Sub, u.Username, u.Identities = before.PoolID, before.Sub, before.Username, before.Identities
+		u.PoolID, u.Sub, u.Username = before.PoolID, before.Sub, before.Username
+		u.Identities, u.Groups, u.Aliases = before.Identities, before.Groups, before.Aliases
 		u.Modified = d.now()
 		stopped = attributesFault(sorted(checkValues(p.Schema, u.Attributes)), nil)
 		return stopped
@@ -200,12 +210,16 @@ func (d *Directory) setAccess(ctx context.Context, poolID, sub string, change fu
 // SetEmailVerified says of a user's address whether mail to it is known to arrive, if it is still that address, in any case, in
 // the step that writes. It returns whether anything changed. Errors: fault.NotFound.
 func (d *Directory) SetEmailVerified(ctx context.Context, poolID, sub, email string, verified bool) (changed bool, err error) {
+	p, err := d.Pool(ctx, poolID)
+	if err != nil {
+		return false, err
+	}
 	u, err := d.User(ctx, poolID, sub)
 	if err != nil {
 		return false, err
 	}
 	value := strconv.FormatBool(verified)
-	_, err = d.users().Update(ctx, userKey(u.PoolID, u.Sub), func(u *User) error {
+	_, err = d.changeUser(ctx, p, u.Sub, false, func(u *User) error {
 		has := u.Attributes["email"]
 		if changed = has != "" && FoldEmail(has) == FoldEmail(email) && u.Attributes["email_verified"] != value; !changed {
 			return store.ErrUnchanged
@@ -222,5 +236,10 @@ func (d *Directory) DeleteUser(ctx context.Context, poolID, sub string) error {
 	if err != nil {
 		return err
 	}
-	return storeFault(fmt.Sprintf("delete user %q", u.Sub), d.users().Delete(ctx, userKey(u.PoolID, u.Sub)), noUser)
+	key := userKey(u.PoolID, u.Sub)
+	err = d.temporaries().Delete(ctx, key)
+	if err == nil {
+		err = d.users().Delete(ctx, key)
+	}
+	return storeFault(fmt.Sprintf("delete user %q", u.Sub), err, noUser)
 }

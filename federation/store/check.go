@@ -25,7 +25,8 @@ func (d Doc) Check(kind string) error {
 			return err
 		}
 	}
-	for i, e := range d.Index {
+	seen := make(map[string]struct{}, len(d.Index)) // there may be many, and every write comes by here
+	for _, e := range d.Index {
 		if err := checkName("index entry", e); err != nil {
 			return err
 		}
@@ -33,11 +34,10 @@ func (d Doc) Check(kind string) error {
 		if name == "" {
 			return fmt.Errorf("%w: index entry without a name and a colon", ErrInvalid)
 		}
-		for _, other := range d.Index[:i] {
-			if indexName(other) == name {
-				return fmt.Errorf("%w: two index entries of the name %s", ErrInvalid, name)
-			}
+		if _, twice := seen[name]; twice {
+			return fmt.Errorf("%w: two index entries of the name %s", ErrInvalid, name)
 		}
+		seen[name] = struct{}{}
 	}
 	return nil
 }

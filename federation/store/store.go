@@ -36,7 +36,7 @@ var (
 const (
 	MaxKey   = 1024        // bytes of a Key, a Unique or an Index entry
 	MaxBody  = 1024 * 1024 // bytes of a Body
-	MaxNames = 64          // Unique and Index entries together
+	MaxNames = 256         // Unique and Index entries together; a user with all that one can have needs some 170
 	MaxList  = 1000        // the largest limit of List
 )
 

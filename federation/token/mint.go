@@ -43,7 +43,7 @@ type Mint struct {
 	Client pool.Client
 	User   pool.User
 	Grant  Grant
-	Groups []string // the user's groups, the first in precedence first
+	Groups []pool.Group // the user's, the first in precedence first: Directory.GroupsOf
 	// Nonce is the application's, and only for the answer to a code: after a refresh
 	// there should be none (OpenID Connect Core section 12.2).
 	Nonce string
@@ -126,7 +126,7 @@ type accessClaims struct {
 
 func (i *Issuer) access(in Mint, now time.Time, key *signingKey) (string, error) {
 	c := accessClaims{
-		Sub: in.User.Sub, Groups: in.Groups, Issuer: i.URL(in.Pool.ID), Version: accessVersion,
+		Sub: in.User.Sub, Groups: groupNames(in.Groups), Issuer: i.URL(in.Pool.ID), Version: accessVersion,
 		ClientID: in.Client.ID, EventID: in.Grant.EventID, TokenUse: useAccess, Scope: strings.Join(in.Grant.Scopes, " "),
 		AuthTime: in.Grant.AuthTime.Unix(), IssuedAt: now.Unix(), Expires: now.Add(in.Client.AccessTokenValidity).Unix(),
 		JTI: uuid.NewString(), Username: in.User.Username,
@@ -163,13 +163,28 @@ func (i *Issuer) id(in Mint, now time.Time, key *signingKey, access string) (str
 		c["nonce"] = in.Nonce
 	}
 	if len(in.Groups) > 0 {
-		c["cognito:groups"] = in.Groups
+		c["cognito:groups"] = groupNames(in.Groups)
+	}
+	roles, preferred := pool.Roles(in.Groups)
+	if len(roles) > 0 {
+		c["cognito:roles"] = roles
+	}
+	if preferred != "" {
+		c["cognito:preferred_role"] = preferred
 	}
 	payload, err := json.Marshal(c)
 	if err != nil {
 		return "", err
 	}
 	return key.sign(payload)
+}
+
+func groupNames(groups []pool.Group) []string {
+	names := make([]string, len(groups))
+	for i, g := range groups {
+		names[i] = g.Name
+	}
+	return names
 }
 
 // atHash is the left half of the access token's hash (OpenID Connect Core section 3.1.3.6), by the hash that the ID token's

@@ -52,7 +52,10 @@ func TestTokensHaveExactlyTheirClaims(t *testing.T) {
 	}{
 		{"answer_to_a_code", func(_ *world, m *token.Mint) { m.Nonce = m.Grant.Nonce }},
 		{"answer_to_a_refresh", func(*world, *token.Mint) {}},
-		{"groups", func(_ *world, m *token.Mint) { m.Groups = []string{"admins", "staff"} }},
+		{"groups", func(_ *world, m *token.Mint) { m.Groups = []pool.Group{{Name: "admins"}, {Name: "staff"}} }},
+		{"groups_with_roles", func(_ *world, m *token.Mint) {
+			m.Groups = []pool.Group{{Name: "admins", Precedence: new(int), RoleArn: "arn:aws:iam::123456789012:role/admin"}, {Name: "staff", RoleArn: "arn:aws:iam::123456789012:role/staff"}}
+		}},
 		{"email_scope", func(_ *world, m *token.Mint) { m.Grant.Scopes = []string{"openid", "email"} }},
 		{"email_phone_profile_scopes", func(_ *world, m *token.Mint) { m.Grant.Scopes = []string{"openid", "email", "phone", "profile"} }},
 		{"no_openid_scope", func(_ *world, m *token.Mint) { m.Grant.Scopes = []string{"aws.cognito.signin.user.admin", "api/read"} }},

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/weir-id/weir/federation/fault"
+	"github.com/weir-id/weir/federation/pool"
 	"github.com/weir-id/weir/federation/token"
 )
 
@@ -23,7 +24,7 @@ func TestVerifyAccessReturnsWhatTheTokenSays(t *testing.T) {
 		w := newWorld(t, alg)
 		g, _ := w.login(t)
 		out, err := w.issuer.Mint(t.Context(), token.Mint{
-			Pool: w.pool, Client: w.client, User: w.user, Grant: g, Groups: []string{"staff"},
+			Pool: w.pool, Client: w.client, User: w.user, Grant: g, Groups: []pool.Group{{Name: "staff"}},
 		})
 		if err != nil {
 			t.Fatal(err)

@@ -89,7 +89,11 @@ func (s *Service) exchange(ctx context.Context, client pool.Client, kind string,
 	if err != nil {
 		return tokenAnswer{}, err
 	}
-	t, err := s.Issuer.Mint(ctx, token.Mint{Pool: p, Client: client, User: d.user, Grant: d.grant, Nonce: d.nonce})
+	groups, err := s.Directory.GroupsOf(ctx, d.user)
+	if err != nil {
+		return tokenAnswer{}, err
+	}
+	t, err := s.Issuer.Mint(ctx, token.Mint{Pool: p, Client: client, User: d.user, Grant: d.grant, Groups: groups, Nonce: d.nonce})
 	if err != nil {
 		return tokenAnswer{}, err
 	}

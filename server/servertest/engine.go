@@ -16,6 +16,7 @@ type Engine struct {
 	store.Engine
 	mu     sync.Mutex
 	writes map[string]int
+	reads  map[string]int
 	down   bool
 	full   []string // kinds
 }
@@ -24,7 +25,7 @@ type Engine struct {
 func (e *Engine) Reset() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.writes = map[string]int{}
+	e.writes, e.reads = map[string]int{}, map[string]int{}
 }
 
 // Writes returns the number of successful Put, Take and Delete since the last Reset.
@@ -47,6 +48,19 @@ func (e *Engine) Written() string {
 		out = append(out, fmt.Sprintf("%s %d", kind, e.writes[kind]))
 	}
 	return strings.Join(out, ", ")
+}
+
+// Reads returns the number of Get, GetBy and List of a kind since the last Reset.
+func (e *Engine) Reads(kind string) int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.reads[kind]
+}
+
+func (e *Engine) read(kind string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.reads[kind]++
 }
 
 // SetDown makes every call fail with store.ErrUnavailable, or work again.
@@ -94,6 +108,7 @@ func (e *Engine) Get(ctx context.Context, kind, key string) (store.Doc, error) {
 	if err := e.isDown(); err != nil {
 		return store.Doc{}, err
 	}
+	e.read(kind)
 	return e.Engine.Get(ctx, kind, key)
 }
 
@@ -102,6 +117,7 @@ func (e *Engine) GetBy(ctx context.Context, kind, unique string) (store.Doc, err
 	if err := e.isDown(); err != nil {
 		return store.Doc{}, err
 	}
+	e.read(kind)
 	return e.Engine.GetBy(ctx, kind, unique)
 }
 
@@ -143,5 +159,6 @@ func (e *Engine) List(ctx context.Context, kind, index, after string, limit int)
 	if err := e.isDown(); err != nil {
 		return nil, err
 	}
+	e.read(kind)
 	return e.Engine.List(ctx, kind, index, after, limit)
 }

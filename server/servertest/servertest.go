@@ -39,6 +39,7 @@ import (
 	"github.com/weir-id/weir/providers"
 	"github.com/weir-id/weir/saml"
 	"github.com/weir-id/weir/server"
+	"github.com/weir-id/weir/server/poolapi/sigv4"
 	"github.com/weir-id/weir/server/web"
 )
 
@@ -60,6 +61,8 @@ type Options struct {
 	SealingKeys []string
 	// Clock is shared with upstream providers; nil makes one.
 	Clock *Clock
+	// AdminKeys count beside AdminKey.
+	AdminKeys []sigv4.Key
 	// Beside makes the new Weir another node on the store of that one, with its sealing keys and clock: with everything in memory
 	// fresh, it is also what a restart leaves.
 	Beside *Weir
@@ -126,7 +129,7 @@ func (w *Weir) open(o Options) {
 	w.Ring = ring(w.t, o.SealingKeys)
 	db, err := bolt.Open(filepath.Join(w.t.TempDir(), "weir.db"), bolt.Options{Now: w.Clock.Now})
 	w.must(err)
-	w.Engine = &Engine{Engine: db, writes: map[string]int{}}
+	w.Engine = &Engine{Engine: db, writes: map[string]int{}, reads: map[string]int{}}
 	w.t.Cleanup(func() { w.must(w.Engine.Close()) })
 }
 
@@ -186,6 +189,7 @@ func (w *Weir) wire(o Options) {
 		Site:      &web.Site{Base: base, Directory: w.Directory, TrustedProxies: o.TrustedProxies},
 		Directory: w.Directory, Broker: w.Broker, Grants: w.Grants, Issuer: w.Issuer, Keys: w.Keys,
 		Audit: recorder, Traces: w.Traces, Logger: logger, Metrics: w.Metrics, Now: now, TrustedProxies: o.TrustedProxies,
+		AdminKeys: append([]sigv4.Key{AdminKey}, o.AdminKeys...),
 	}
 }
 

@@ -82,8 +82,10 @@ func (s *Site) defaultPort() string {
 	return ":80"
 }
 
-func (s *Site) host(c echo.Context) string {
-	r := c.Request()
+func (s *Site) host(c echo.Context) string { return s.Host(c.Request()) }
+
+// Host is the host that a client sent its request to, as it wrote it: what a trusted proxy says, otherwise what the request says.
+func (s *Site) Host(r *http.Request) string {
 	peer, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err == nil && slices.ContainsFunc(s.TrustedProxies, func(p netip.Prefix) bool { return p.Contains(peer.Addr().Unmap()) }) {
 		// The proxy next to us appends its own value last.

@@ -1,0 +1,8 @@
+package poolapi
+
+func brandingOperations() []operation {
+	return []operation{
+		later("GetUICustomization", admin),
+		later("SetUICustomization", admin),
+	}
+}

@@ -1,0 +1,8 @@
+package poolapi
+
+func mfaOperations() []operation {
+	return []operation{
+		later("GetUserPoolMfaConfig", admin),
+		later("SetUserPoolMfaConfig", admin),
+	}
+}
