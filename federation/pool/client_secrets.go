@@ -14,17 +14,16 @@ import (
 var (
 	// ErrPublicClient: a client without a secret stays one.
 	ErrPublicClient = errors.New("the client is a public one")
-	// ErrTwoSecrets: there are two already.
-	ErrTwoSecrets = errors.New("the client has two secrets")
 	// ErrLastSecret: a client that has a secret keeps one.
 	ErrLastSecret = errors.New("it is the client's last secret")
 )
 
-const noSecret = "The client secret does not exist."
+// unknownSecret is the public sentence for an id that no secret of the client has.
+const unknownSecret = "The client has no secret of this id." //nolint:gosec // a sentence, and no secret
 
 // AddClientSecret gives a client a second secret, so that its applications can move from the old one to it one after the other. The zero
 // given is a generated one. It returns the new secret with its value. Errors: fault.NotFound; fault.Invalid for a public client
-// (ErrPublicClient), for a value that cannot be one, and for one that it has; fault.TooLarge where it has two (ErrTwoSecrets).
+// (ErrPublicClient), for a value that cannot be one, and for one that it has; fault.TooLarge where it has two (ErrLimit).
 func (d *Directory) AddClientSecret(ctx context.Context, poolID, clientID string, given secret.Text) (ClientSecret, error) {
 	if given.IsZero() {
 		given = GenerateClientSecret()
@@ -34,7 +33,7 @@ func (d *Directory) AddClientSecret(ctx context.Context, poolID, clientID string
 		case !c.Confidential():
 			return fault.New(fault.Invalid, "A client secret can be added to a client that has one; this client is a public one.", ErrPublicClient)
 		case len(c.Secrets) >= maxClientSecrets:
-			return fault.New(fault.TooLarge, "The client has two secrets already: delete one first.", ErrTwoSecrets)
+			return fault.New(fault.TooLarge, "The client has two secrets already: delete one first.", ErrLimit)
 		case c.SecretMatches(given.Reveal()):
 			return fault.New(fault.Invalid, "The client has this secret already.", nil)
 		}
@@ -74,7 +73,7 @@ func (d *Directory) DeleteClientSecret(ctx context.Context, poolID, clientID, id
 		}
 		switch {
 		case len(left) == len(c.Secrets):
-			return fault.New(fault.NotFound, noSecret, fmt.Errorf("secret of app client %q: %w", clientID, store.ErrNotFound))
+			return fault.New(fault.NotFound, unknownSecret, fmt.Errorf("secret of app client %q: %w", clientID, store.ErrNotFound))
 		case len(left) == 0:
 			return fault.New(fault.Invalid, "The last secret of a client cannot be deleted: add another one first.", ErrLastSecret)
 		}
