@@ -210,6 +210,7 @@ type User struct {
 	Enabled    bool              `json:"enabled"`
 	Attributes map[string]string `json:"attrs"`
 	Identities []LinkedIdentity  `json:"ids,omitempty"`
+	Links      []PendingLink     `json:"links,omitempty"` // identities that have not signed in yet
 	// Groups are the ids (Group.GID) of the groups that the user is in, in the order of joining. One that no group has is of a group
 	// that was deleted, and counts for nothing: see Directory.GroupsOf.
 	Groups []string `json:"groups,omitempty"`
