@@ -195,7 +195,7 @@ type UserStatus string
 // The statuses that the model says are in use.
 const (
 	StatusUnconfirmed      UserStatus = "UNCONFIRMED"           // has signed up and has not confirmed it
-	StatusConfirmed        UserStatus = "CONFIRMED"             //
+	StatusConfirmed        UserStatus = "CONFIRMED"             // can sign in
 	StatusForceChange      UserStatus = "FORCE_CHANGE_PASSWORD" // made by an administrator, with a temporary password
 	StatusResetRequired    UserStatus = "RESET_REQUIRED"        // needs a new password before the next sign-in
 	StatusExternalProvider UserStatus = "EXTERNAL_PROVIDER"     // made by a sign-in through an identity provider
