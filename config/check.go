@@ -79,13 +79,20 @@ func parsePrefix(s string) (any, error) {
 var (
 	regionShape    = regexp.MustCompile(`^[A-Za-z0-9_-]{1,45}$`) // with _ and nine characters, a pool id has at most 55
 	keyIDShape     = regexp.MustCompile(`^[A-Za-z0-9_]{1,128}$`)
-	operationShape = regexp.MustCompile(`^[A-Z][A-Za-z0-9]{1,127}$`)
+	keyNameShape   = regexp.MustCompile(`^[A-Za-z0-9_.@+-]+( [A-Za-z0-9_.@+-]+)*$`)
+	operationShape = regexp.MustCompile(`^(\*|[A-Z][A-Za-z0-9]{0,126}(\*|[A-Za-z0-9]))$`)
+	poolIDShape    = regexp.MustCompile(`^[A-Za-z0-9_-]+_[A-Za-z0-9]+$`)
 	hostShape      = regexp.MustCompile(`^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$`)
 )
 
 // weakSecret is the length in bytes under which an admin key's secret is worth a warning: one signed request lets
 // an eavesdropper try secrets offline.
 const weakSecret = 20
+
+const (
+	maxKeyName = 128 // bytes
+	maxPoolID  = 55  // bytes, as package pool has it
+)
 
 // check judges the values of a decoded weir.yaml and makes its paths absolute.
 func (d *decoder) check(c *Config) {
@@ -245,16 +252,35 @@ func (d *decoder) checkAdminKeys(c *Config) {
 		case !k.SecretAccessKey.IsZero() && len(k.SecretAccessKey.Reveal()) < weakSecret:
 			c.Warnings = append(c.Warnings, fmt.Sprintf("%s is shorter than %d characters and can be guessed", key, weakSecret))
 		}
-		if len(k.Allow) == 0 {
-			d.at(path+".allow", `required: operations such as ListUsers, or "*" for all`)
+		d.checkPolicy(path, &c.AdminKeys[i])
+	}
+}
+
+// checkPolicy judges who a key is and what it may do. Whether the operations exist is for the API to say.
+func (d *decoder) checkPolicy(path string, k *AdminKey) {
+	switch name := path + ".name"; {
+	case !d.has(name):
+		k.Name = k.AccessKeyID
+	case len(k.Name) > maxKeyName || !keyNameShape.MatchString(k.Name):
+		d.at(name, "want 1 to 128 letters, digits, single spaces and . _ @ + -")
+	}
+	if len(k.Allow) == 0 {
+		d.at(path+".allow", `required: operations such as ListUsers or List*, or "*" for all`)
+	}
+	for j, op := range k.Allow {
+		if !operationShape.MatchString(op) {
+			d.at(fmt.Sprintf("%s.allow[%d]", path, j), `want *, the name of an operation, such as ListUsers, or its beginning and *, such as List*`)
 		}
-		for j, op := range k.Allow {
-			if op != "*" && !operationShape.MatchString(op) {
-				d.at(fmt.Sprintf("%s.allow[%d]", path, j), `want * or the name of an operation, such as ListUsers`)
-			}
-		}
-		if len(k.Allow) > 1 && slices.Contains(k.Allow, "*") {
-			d.at(path+".allow", `"*" allows everything; name nothing beside it`)
+	}
+	if len(k.Allow) > 1 && slices.Contains(k.Allow, "*") {
+		d.at(path+".allow", `"*" allows everything; name nothing beside it`)
+	}
+	if d.has(path+".pools") && len(k.Pools) == 0 {
+		d.at(path+".pools", "is empty; name pools, or leave the key out for every pool")
+	}
+	for j, id := range k.Pools {
+		if len(id) > maxPoolID || !poolIDShape.MatchString(id) {
+			d.at(fmt.Sprintf("%s.pools[%d]", path, j), "want the id of a pool, such as local_Example01")
 		}
 	}
 }

@@ -63,7 +63,9 @@ type Store struct {
 type AdminKey struct {
 	AccessKeyID     string      `yaml:"access_key_id"`     // 1 to 128 of [A-Za-z0-9_]
 	SecretAccessKey secret.Text `yaml:"secret_access_key"` // required
-	Allow           []string    `yaml:"allow"`             // * or names of operations; required
+	Name            string      `yaml:"name"`              // who it is, for the audit stream; 1 to 128 characters. Default AccessKeyID
+	Allow           []string    `yaml:"allow"`             // *, names of operations, or beginnings of names and *; required
+	Pools           []string    `yaml:"pools"`             // ids of the pools that the key is for. Default, and nil, every pool
 }
 
 // Outgoing rules the requests to providers.

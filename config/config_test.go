@@ -92,7 +92,7 @@ func TestDesignedWeirFileLoads(t *testing.T) {
 		Store:       config.Store{Kind: config.StoreBolt, Path: "/var/lib/weir/weir.db"},
 		SealingKeys: config.SealingKeys{File: "/etc/weir/sealing.keys", Create: true},
 		Apply:       []string{filepath.Join(dir, "pool.yaml")},
-		AdminKeys:   []config.AdminKey{{AccessKeyID: "WEIRADMIN", SecretAccessKey: secret.New("admin-secret-of-some-length"), Allow: []string{"*"}}},
+		AdminKeys:   []config.AdminKey{{AccessKeyID: "WEIRADMIN", SecretAccessKey: secret.New("admin-secret-of-some-length"), Name: "WEIRADMIN", Allow: []string{"*"}}},
 		Log:         config.Log{Format: config.FormatJSON, Level: slog.LevelInfo},
 	}
 	if !reflect.DeepEqual(got, want) {
@@ -150,7 +150,9 @@ outgoing: {allow_private: true}
 log: {format: text, level: debug}
 tls: {cert_file: tls/cert.pem, key_file: /tls/key.pem, min_version: 1.3}
 trusted_proxies: [10.1.2.3/8, 192.0.2.7, "fd00::/8"]
-admin_keys: [{access_key_id: A, secret_access_key: 12345678901234567890, allow: [ListUsers, AdminGetUser]}]
+admin_keys:
+- {access_key_id: A, secret_access_key: 12345678901234567890, allow: [ListUsers, AdminGetUser]}
+- {access_key_id: B, secret_access_key: 12345678901234567890, name: Ada of support@example.com, allow: ["List*", "A*", AdminGetUser], pools: [local_Example01, eu-1_x_b]}
 `)
 	if err != nil {
 		t.Fatal(err)
@@ -171,6 +173,13 @@ admin_keys: [{access_key_id: A, secret_access_key: 12345678901234567890, allow: 
 	}
 	if got := c.AdminKeys[0].SecretAccessKey.Reveal(); got != "12345678901234567890" {
 		t.Errorf("a literal number must stay as written, got %q", got)
+	}
+	if k := c.AdminKeys[0]; k.Name != "A" || k.Pools != nil {
+		t.Errorf("without a name and pools: %+v", k)
+	}
+	if k := c.AdminKeys[1]; k.Name != "Ada of support@example.com" || !slices.Equal(k.Allow, []string{"List*", "A*", "AdminGetUser"}) ||
+		!slices.Equal(k.Pools, []string{"local_Example01", "eu-1_x_b"}) {
+		t.Errorf("got %+v", k)
 	}
 }
 

@@ -65,6 +65,8 @@ var onlyBy = []struct {
 	{"github.com/spf13/cobra/...", []string{"./cmd/..."}, false, "the command line is in cmd"},
 	{"github.com/aws/aws-sdk-go-v2/service/...", []string{"./server/servertest"}, true,
 		"tests call the JSON API as applications do; Weir itself calls no service of AWS"},
+	{"github.com/aws/aws-sdk-go-v2/...", []string{"./server/poolapi/..."}, true, "AWS's signatures are the JSON API's; tests call it as its clients do"},
+	{"github.com/aws/smithy-go/...", []string{"./server/poolapi/..."}, true, "the same"},
 	{"github.com/prometheus/client_golang/...", []string{"./server/...", "./cmd/..."}, false, "the domain is measured from outside"},
 }
 
@@ -196,6 +198,9 @@ func TestImportsCheckerFindsEachKindOfFault(t *testing.T) {
 		{"a name that only begins alike is another", listed{ImportPath: own("mapping"), Imports: []string{"github.com/crewjamming/x"}}, ""},
 		{"go-oidc in a test", listed{ImportPath: own("server/oauth"), XTestImports: []string{"github.com/coreos/go-oidc/v3/oidc"}}, ""},
 		{"go-oidc in the server", listed{ImportPath: own("server/oauth"), Imports: []string{"github.com/coreos/go-oidc/v3/oidc"}}, "only ./providers/..."},
+		{"the AWS SDK below the JSON API", listed{ImportPath: own("server/poolapi/sigv4"), Imports: []string{"github.com/aws/aws-sdk-go-v2/aws/signer/v4"}}, ""},
+		{"the AWS SDK elsewhere in the server", listed{ImportPath: own("server/oauth"), Imports: []string{"github.com/aws/aws-sdk-go-v2/aws"}}, "only ./server/poolapi/..."},
+		{"the AWS SDK in a test", listed{ImportPath: own("cmd/weir"), XTestImports: []string{"github.com/aws/aws-sdk-go-v2/aws"}}, ""},
 		{"yaml below config only", listed{ImportPath: own("cmd/weir"), Imports: []string{"go.yaml.in/yaml/v3"}}, "one strict reader"},
 	}
 	for _, tt := range tests {

@@ -215,7 +215,7 @@ func (n *node) server() (*server.Server, error) {
 func adminKeys(configured []config.AdminKey) []sigv4.Key {
 	var out []sigv4.Key
 	for _, k := range configured {
-		out = append(out, sigv4.Key{ID: k.AccessKeyID, Secret: k.SecretAccessKey, Allow: k.Allow})
+		out = append(out, sigv4.Key{ID: k.AccessKeyID, Name: k.Name, Secret: k.SecretAccessKey, Allow: k.Allow, Pools: k.Pools})
 	}
 	return out
 }

@@ -39,7 +39,7 @@ func contracts() map[string]contract {
 	all := map[string]contract{}
 	for _, area := range []func() map[string]contract{
 		poolContracts, mfaContracts, domainContracts, clientContracts, clientSecretContracts, providerContracts, resourceServerContracts,
-		groupContracts, userContracts, linkingContracts, tagContracts, brandingContracts, tokenContracts, selfContracts,
+		groupContracts, userContracts, attributeContracts, linkingContracts, tagContracts, brandingContracts, tokenContracts, selfContracts,
 	} {
 		maps.Copy(all, area())
 	}
@@ -196,11 +196,11 @@ func fit(t *testing.T, shape, path string, v any) {
 // What holds for every operation that is built: each required member is required, each member has its type, and a pool that does not
 // exist is named as such.
 func TestInputsOfEveryOperation(t *testing.T) {
-	r := newRig(t)
 	model := api.TheModel()
 	for name, c := range contracts() {
 		t.Run(name, func(t *testing.T) {
-			r := &rig{Weir: r.Weir, T: t, admin: r.admin, nobody: r.nobody}
+			t.Parallel()
+			r := newRig(t)
 			in := c.in(r)
 			shape := model.Shapes[model.Operations[name].Input]
 			for _, member := range shape.Required {

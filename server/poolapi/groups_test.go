@@ -2,7 +2,9 @@ package poolapi_test
 
 import (
 	"fmt"
+	"maps"
 	"reflect"
+	"slices"
 	"testing"
 
 	"github.com/weir-id/weir/server/servertest"
@@ -140,8 +142,8 @@ func badToken(member string) refused {
 	return refused{"a forged token", "InvalidParameterException", "pagination token", func(_ *rig, in body) { in[member] = "forged" }}
 }
 
-// wantPages lists in pages of one and wants those things in that order.
-func (r *rig) wantPages(name string, in body, list, token, id string, want ...string) {
+// pages lists in pages of one and returns the ids of what came, at most one more than max.
+func (r *rig) pages(name string, in body, list, token, id string, most int) []string {
 	r.Helper()
 	limit := "Limit"
 	if hasMember(name, "MaxResults") {
@@ -149,11 +151,9 @@ func (r *rig) wantPages(name string, in body, list, token, id string, want ...st
 	}
 	var got []string
 	var next any
-	for range len(want) + 1 {
+	for range most + 1 {
 		page := body{}
-		for k, v := range in {
-			page[k] = v
-		}
+		maps.Copy(page, in)
 		page[limit] = 1
 		if next != nil {
 			page[token] = next
@@ -166,7 +166,13 @@ func (r *rig) wantPages(name string, in body, list, token, id string, want ...st
 			break
 		}
 	}
-	if !reflect.DeepEqual(got, want) {
+	return got
+}
+
+// wantPages wants those things in that order.
+func (r *rig) wantPages(name string, in body, list, token, id string, want ...string) {
+	r.Helper()
+	if got := r.pages(name, in, list, token, id, len(want)); !slices.Equal(got, want) {
 		r.Errorf("%s in pages: %q, want %q", name, got, want)
 	}
 }

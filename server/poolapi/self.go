@@ -15,8 +15,6 @@ import (
 func selfOperations() []operation {
 	return []operation{
 		op("GetUser", accessToken, (*Service).getUser),
-		later("UpdateUserAttributes", accessToken),
-		later("DeleteUserAttributes", accessToken),
 		op("GlobalSignOut", accessToken, (*Service).globalSignOut),
 		op("DeleteUser", accessToken, (*Service).deleteUser),
 		later("ChangePassword", accessToken),

@@ -8,6 +8,10 @@ import (
 
 func selfContracts() map[string]contract {
 	return map[string]contract{
+		"GetUser": selfContract(func(r *rig, _, out body) {
+			r.want(out, body{"Username": "Corp_ada-0001", "UserStatus": nil, "Enabled": nil})
+			r.wantAttributes(out["UserAttributes"], body{"email": "ada@corp.example", "email_verified": "true", "name": "The ada"})
+		}),
 		"GlobalSignOut": selfContract(func(r *rig, in, _ body) {
 			wantRefusal(r.T, "GlobalSignOut", r.call("GlobalSignOut", in), "NotAuthorizedException", "Access Token has been revoked")
 		}),

@@ -6,7 +6,7 @@ import "slices"
 func operations() []operation {
 	return slices.Concat(
 		poolOperations(), mfaOperations(), domainOperations(), clientOperations(), clientSecretOperations(), providerOperations(),
-		resourceServerOperations(), groupOperations(), userOperations(), linkingOperations(), tagOperations(), brandingOperations(),
+		resourceServerOperations(), groupOperations(), userOperations(), attributeOperations(), linkingOperations(), tagOperations(), brandingOperations(),
 		tokenOperations(), selfOperations(), signUpOperations(), unplannedOperations(),
 	)
 }

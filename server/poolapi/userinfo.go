@@ -15,7 +15,7 @@ import (
 
 // user finds the user that an administrator's input names and notes who it is for the audit stream.
 func (s *Service) user(ctx context.Context, by Caller, poolID, name string) (pool.User, error) {
-	u, err := s.Directory.UserByUsername(ctx, poolID, name)
+	u, err := s.Directory.FindUser(ctx, poolID, name)
 	if fault.CodeOf(err) == fault.NotFound {
 		return u, refuse("UserNotFoundException", "User does not exist.", err)
 	}

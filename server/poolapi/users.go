@@ -12,8 +12,6 @@ func userOperations() []operation {
 	return []operation{
 		later("AdminCreateUser", admin),
 		op("AdminGetUser", admin, (*Service).adminGetUser),
-		later("AdminUpdateUserAttributes", admin),
-		later("AdminDeleteUserAttributes", admin),
 		op("AdminDeleteUser", admin, (*Service).adminDeleteUser),
 		op("AdminEnableUser", admin, (*Service).adminEnableUser),
 		op("AdminDisableUser", admin, (*Service).adminDisableUser),

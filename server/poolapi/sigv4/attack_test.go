@@ -1,6 +1,7 @@
 package sigv4_test
 
 import (
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -144,8 +145,8 @@ func TestAttacksOnTheHeader(t *testing.T) {
 		"names in upper case":                 {func(r *http.Request) { authorize(r, body, "us-east-1", "Host;X-Amz-Date;X-Amz-Target") }, incomplete},
 		"no names":                            {edit(t, "SignedHeaders=content-length;content-type;host;x-amz-date;x-amz-target", "SignedHeaders="), incomplete},
 		"an empty name":                       {edit(t, "content-type;", ";"), incomplete},
-		"too many names":                      {edit(t, "content-type;", strings.Repeat("a;", 600)), incomplete},
-		"authorization signed by itself":      {edit(t, "content-type;", "authorization;content-type;"), incomplete},
+		"too many names":                      {edit(t, "SignedHeaders=", "SignedHeaders="+manyNames()), incomplete},
+		"authorization signed by itself":      {edit(t, "SignedHeaders=", "SignedHeaders=authorization;"), incomplete},
 		"an unsigned body":                    {set("X-Amz-Content-Sha256", "UNSIGNED-PAYLOAD"), invalid},
 		"an unsigned body, and signed so":     {unsignedPayload(t, "UNSIGNED-PAYLOAD"), invalid},
 		"a streamed body, and signed so":      {unsignedPayload(t, "STREAMING-AWS4-HMAC-SHA256-PAYLOAD"), invalid},
@@ -201,6 +202,13 @@ func TestAttacksOnTheHeader(t *testing.T) {
 		"a query with a semicolon":          {func(r *http.Request) { r.URL.RawQuery = "a=1;b=2" }, incomplete},
 		"a query that is not ASCII":         {func(r *http.Request) { r.URL.RawQuery = "ä=1" }, incomplete},
 		"a long query":                      {func(r *http.Request) { r.URL.RawQuery = "a=" + strings.Repeat("x", 8<<10) }, incomplete},
+		"another service, and signed so":    {forService("cognito-identity"), invalid},
+		"two operations, and signed so":     {and(t, func(r *http.Request) { r.Header.Add("X-Amz-Target", "Other.DeleteUserPool") }), invalid},
+		"two contents, and signed so":       {and(t, func(r *http.Request) { r.Header.Add("Content-Type", "text/plain") }), invalid},
+		"not ASCII, and signed so":          {and(t, set("Content-Type", "application/x-amz-json-1.1; ä")), invalid},
+		"a line break, and signed so":       {and(t, set("Content-Type", "a\nhost:login.example.org")), invalid},
+		"a long header, and signed so":      {and(t, set("Content-Type", strings.Repeat("x", 8<<10+1))), invalid},
+		"a host not ASCII, and signed so":   {and(t, func(r *http.Request) { r.Host = "lögin.example.com" }), invalid},
 		"a target that is no path":          {func(r *http.Request) { r.URL.Path, r.URL.Opaque = "", "//elsewhere/" }, incomplete},
 	}
 	for name, tt := range tests {
@@ -210,6 +218,33 @@ func TestAttacksOnTheHeader(t *testing.T) {
 			refused(t, verifier(), r, body, tt.want)
 		})
 	}
+}
+
+// and signs what change makes of the request.
+func and(t *testing.T, change func(*http.Request)) func(*http.Request) {
+	return func(r *http.Request) {
+		change(r)
+		sign(t, r, "{}", "WEIRADMIN", adminSecret, noon)
+	}
+}
+
+// forService signs well, for another service.
+func forService(service string) func(*http.Request) {
+	return func(r *http.Request) {
+		const signed = "content-type;host;x-amz-date;x-amz-target"
+		scope := noon.Format("20060102") + "/us-east-1/" + service + "/aws4_request"
+		r.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential=WEIRADMIN/"+scope+", SignedHeaders="+signed+
+			", Signature="+byHand(r, "{}", scope, "", strings.Split(signed, ";"), adminSecret))
+	}
+}
+
+// manyNames are more names than anybody signs, in order.
+func manyNames() string {
+	var b strings.Builder
+	for i := range 300 {
+		fmt.Fprintf(&b, "a%03d;", i)
+	}
+	return b.String()
 }
 
 // unsignedPayload says another hash than the body's, and signs that it does. The canonical request ends with the body's own.
@@ -244,6 +279,10 @@ func TestAttacksOnThePresignedForm(t *testing.T) {
 		"a session token in the header":      {set("X-Amz-Security-Token", "FwoG"), unrecognized},
 		"an unsigned body":                   {param("X-Amz-Content-Sha256", "UNSIGNED-PAYLOAD"), invalid},
 		"an unsigned body in lower case":     {param("x-amz-content-sha256", "UNSIGNED-PAYLOAD"), invalid},
+		"an unsigned body, and signed so": {func(r *http.Request) {
+			r.URL.RawQuery = "x-amz-content-sha256=UNSIGNED-PAYLOAD"
+			presign(t, r, body, "WEIRADMIN", adminSecret, noon, 60)
+		}, invalid},
 		"another algorithm":                  {param("X-Amz-Algorithm", "AWS4-ECDSA-P256-SHA256"), incomplete},
 		"no algorithm":                       {param("X-Amz-Algorithm", ""), incomplete},
 		"no credential":                      {param("X-Amz-Credential", ""), incomplete},
@@ -293,4 +332,30 @@ func TestReplayEndsWithTheWindow(t *testing.T) {
 	accepted(t, v, r, "{}", "WEIRADMIN")
 	v.Now = func() time.Time { return noon.Add(5*time.Minute + time.Second) }
 	refused(t, v, r, "{}", invalid)
+}
+
+// The messages are what administrators know, and what some clients look at.
+func TestMessages(t *testing.T) {
+	tests := map[string]struct {
+		change        func(*http.Request)
+		typ, contains string
+	}{
+		"host":       {func(r *http.Request) { authorize(r, "{}", "us-east-1", "x-amz-date;x-amz-target") }, invalid, "'Host' must be a 'SignedHeader'"},
+		"target":     {func(r *http.Request) { authorize(r, "{}", "us-east-1", "host;x-amz-date") }, invalid, "Every 'X-Amz-' header must be a 'SignedHeader'"},
+		"service":    {forService("iam"), invalid, "Credential should be scoped to correct service: 'cognito-idp'."},
+		"terminator": {edit(t, "aws4_request", "aws5_request"), invalid, "Credential should be scoped with a valid terminator: 'aws4_request'."},
+		"date":       {edit(t, "/20260301/", "/20260228/"), invalid, "Date in Credential scope does not match YYYYMMDD"},
+		"signature":  {set("Content-Type", "text/plain"), invalid, "The request signature we calculated does not match the signature you provided."},
+		"credential": {edit(t, "Credential=", "Cred="), incomplete, "not known"},
+		"algorithm":  {edit(t, "AWS4-HMAC-SHA256", "AWS4-X"), incomplete, "Unsupported AWS 'algorithm'"},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			r := sign(t, call(t, listUsers, "{}"), "{}", "WEIRADMIN", adminSecret, noon)
+			tt.change(r)
+			if message := refused(t, verifier(), r, "{}", tt.typ); !strings.Contains(message, tt.contains) {
+				t.Errorf("got %q, want %q", message, tt.contains)
+			}
+		})
+	}
 }

@@ -200,7 +200,7 @@ func (c *claim) checkTime(now time.Time) error {
 	}
 	now = now.UTC()
 	stamp := func(t time.Time) string { return t.Format(dateForm) }
-	// The wording is what AWS's services answer; older clients look for its beginning.
+	// The wording is that of AWS's services, which people look for; the SDKs go by the type and the Date header.
 	if earliest := now.Add(-past); c.date.Before(earliest) {
 		return fail(invalidSignature, fmt.Sprintf("Signature expired: %s is now earlier than %s (%s - %s)",
 			stamp(c.date), stamp(earliest), stamp(now), span(past)), nil)

@@ -27,7 +27,7 @@ func FuzzVerifyAcceptsNothingWithoutTheSecret(f *testing.F) {
 	f.Add("", "", query, "x-amz-security-token", "x", "{}")
 	f.Add("AWS4-HMAC-SHA256 Credential=/////,SignedHeaders=;,Signature=", "00000000T000000Z", "a=%zz&;", "Host", "\x00", "")
 	f.Fuzz(func(t *testing.T, auth, date, query, name, value, body string) {
-		r := httptest.NewRequest(http.MethodPost, "http://login.example.com/", nil)
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "http://login.example.com/", nil)
 		r.URL.RawQuery = query
 		r.Header = http.Header{"X-Amz-Target": {listUsers}, "Content-Type": {contentType}, name: {value}}
 		for header, text := range map[string]string{"Authorization": auth, "X-Amz-Date": date} {
@@ -53,7 +53,7 @@ func FuzzVerifyAcceptsOnlyWhatWasSigned(f *testing.F) {
 	f.Add(listUsers+" ", body, "login.example.com ", "b=+&a=1", "/", "Accept", "b")
 	f.Add("AWSCognitoIdentityProviderService.DeleteUserPool", "{}", "login.example.com:443", "a=1&a=1", "//", "x-amz-target", listUsers)
 	f.Fuzz(func(t *testing.T, target, sent, host, sentQuery, path, name, value string) {
-		r := httptest.NewRequest(http.MethodPost, "http://login.example.com/", nil)
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "http://login.example.com/", nil)
 		r.Host, r.URL.Path, r.URL.RawQuery = host, path, sentQuery
 		r.Header = original.Header.Clone()
 		r.Header.Set("X-Amz-Target", target)

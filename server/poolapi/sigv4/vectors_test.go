@@ -42,7 +42,7 @@ func TestPublishedSignatures(t *testing.T) {
 				Now:     func() time.Time { return time.Date(2015, 8, 30, 12, 36, 0, 0, time.UTC) },
 				Service: service,
 			}
-			r := httptest.NewRequest(tt.method, tt.target, strings.NewReader(tt.body))
+			r := httptest.NewRequestWithContext(t.Context(), tt.method, tt.target, strings.NewReader(tt.body))
 			r.Host = tt.host
 			r.Header.Set("X-Amz-Date", "20150830T123600Z")
 			if tt.contentType != "" {
