@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/weir-id/weir/federation/fault"
 	"github.com/weir-id/weir/federation/store"
 )
 
@@ -117,7 +116,10 @@ func (d *Directory) putClient(ctx context.Context, c *Client, version uint64) er
 	d.changed()
 	operation := fmt.Sprintf("put app client %q", c.ID)
 	if errors.Is(err, store.ErrConflict) && version == 0 {
-		return fault.New(fault.Conflict, "An app client of this id exists already.", fmt.Errorf("%s: %w", operation, err))
+		return taken("An app client of this id exists already.", operation, err)
 	}
-	return storeFault(operation, err, noClient)
+	if err != nil || version != 0 {
+		return storeFault(operation, err, noClient)
+	}
+	return d.created(ctx, c.PoolID, func(ctx context.Context) error { return d.clients().Delete(ctx, c.ID) })
 }

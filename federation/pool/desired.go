@@ -12,11 +12,12 @@ import (
 // what earlier versions of the file said, and a line could never be taken back by deleting it.
 // Kept are the ids and client secrets, see desiredClient.
 
-// desiredPool returns the pool of a spec. id is the stored pool's or a new one.
-func desiredPool(s PoolSpec, id string, d *Directory) (Pool, Problems) {
-	p := d.withDefaults(Pool{
-		ID: id, Name: s.PoolName, Domain: s.Domain, SigningAlgorithm: s.SigningAlgorithm, SigningKeyDays: s.SigningKeyDays,
-	})
+// desiredPool returns the pool of a spec. old is the stored pool, zero where there is none.
+func desiredPool(s PoolSpec, old Pool, d *Directory) (Pool, Problems) {
+	p := old // what a file cannot say stays as it is
+	p.ID, p.Name, p.Domain, p.CustomDomain = cmp.Or(old.ID, s.ID), s.PoolName, s.Domain, s.CustomDomain
+	p.SigningAlgorithm, p.SigningKeyDays = s.SigningAlgorithm, s.SigningKeyDays
+	p = d.withDefaults(p)
 	var ps Problems
 	p.Schema, ps = schemaFrom(s.Schema)
 	return p, append(validatePoolFields(p), ps...)

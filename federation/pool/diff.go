@@ -71,15 +71,34 @@ func poolFields(p Pool) []field {
 	fields := []field{
 		{name: "PoolName", value: p.Name},
 		{name: "Domain", value: p.Domain},
+		{name: "CustomDomain", value: p.CustomDomain},
+		{name: "DeletionProtection", value: protection(p.DeletionProtection)},
 		{name: "SigningAlgorithm", value: p.SigningAlgorithm},
 		{name: "SigningKeyDays", value: strconv.Itoa(p.SigningKeyDays)},
-		{name: "UsernameAttributes", value: strings.Join(p.UsernameAttributes, " ")},
-		{name: "AliasAttributes", value: strings.Join(p.AliasAttributes, " ")},
+		listField("UsernameAttributes", p.UsernameAttributes), listField("AliasAttributes", p.AliasAttributes),
 	}
+	for _, domain := range slices.Sorted(maps.Keys(p.Domains)) {
+		fields = append(fields, field{name: entry("Domains", domain), value: p.Domains[domain].String()})
+	}
+	fields = append(fields, tagFields(p.Tags)...)
+	return append(fields, detailFields(p)...)
+}
+
+// detailFields are those of which a new pool has many, and most of them as every pool.
+func detailFields(p Pool) []field {
+	fields := settingsFields(p.Settings)
 	for _, a := range p.Schema {
 		fields = append(fields, field{name: entry("Schema", a.Name), value: describe(a)})
 	}
 	return fields
+}
+
+// protection is DeletionProtectionType.
+func protection(on bool) string {
+	if on {
+		return "ACTIVE"
+	}
+	return "INACTIVE"
 }
 
 // describe is a whole attribute in one line.

@@ -45,9 +45,14 @@ type Directory struct {
 
 func (d *Directory) pools() *store.Kind[Pool] {
 	return &store.Kind[Pool]{Engine: d.Engine, Name: "pool", KeysOf: func(p *Pool) store.Keys {
+		if p.gone() {
+			return store.Keys{Key: p.ID, Index: []string{deletingIndex + p.ID}}
+		}
 		k := store.Keys{Key: p.ID, Index: []string{poolNameIndex(p.Name)}}
-		if p.Domain != "" {
-			k.Unique = []string{domainKey(p.Domain)}
+		for _, domain := range []string{p.Domain, p.CustomDomain} {
+			if domain != "" {
+				k.Unique = append(k.Unique, domainKey(domain))
+			}
 		}
 		return k
 	}}
@@ -88,11 +93,12 @@ func (d *Directory) changed() {
 }
 
 // cloned values keep callers from changing what the cache holds. The constraints of schema
-// attributes stay shared: nothing changes them in place.
+// attributes and a pool's settings stay shared: nothing changes them in place.
 
 func clonePool(p Pool) Pool {
 	p.Schema = slices.Clone(p.Schema)
 	p.UsernameAttributes, p.AliasAttributes = slices.Clone(p.UsernameAttributes), slices.Clone(p.AliasAttributes)
+	p.Domains, p.Tags = maps.Clone(p.Domains), maps.Clone(p.Tags)
 	return p
 }
 
@@ -134,7 +140,7 @@ func storeFault(operation string, err error, missing string) error {
 		}
 		return fault.New(fault.NotFound, missing, cause)
 	case errors.Is(err, store.ErrConflict):
-		return fault.New(fault.Conflict, "It was changed by somebody else at the same time. Try again.", cause)
+		return fault.New(fault.Conflict, "It was changed by somebody else at the same time. Try again.", fmt.Errorf("%w: %w", ErrConcurrent, cause))
 	case errors.Is(err, store.ErrUnavailable):
 		return fault.New(fault.Unavailable, "The directory cannot be reached right now. Try again.", cause)
 	}

@@ -12,6 +12,7 @@ var (
 	ProviderFields   = providerFields
 	DiffFields       = diff
 	LowerAlphanumers = lowerAlphanumerics
+	PoolKind         = (*Directory).pools
 )
 
 // Field is one comparable part.

@@ -84,7 +84,10 @@ func (d *Directory) CreateGroup(ctx context.Context, g Group) (Group, error) {
 	if errors.Is(err, store.ErrConflict) {
 		return Group{}, fault.New(fault.Conflict, "A group with the name already exists.", fmt.Errorf("create group %q: %w", g.Name, errors.Join(ErrGroupExists, err)))
 	}
-	return g, storeFault("create group", err, noGroup)
+	if err != nil {
+		return Group{}, storeFault("create group", err, noGroup)
+	}
+	return g, d.created(ctx, g.PoolID, func(ctx context.Context) error { return d.groups().Delete(ctx, groupKey(g.PoolID, g.Name)) })
 }
 
 func (d *Directory) roomForGroup(ctx context.Context, poolID string) error {

@@ -130,15 +130,14 @@ func (pl *planner) findPool(ctx context.Context, pp *poolPlan) error {
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return storeFault("plan: find user pool", err, noPool)
 	}
-	id := pp.spec.ID
-	if pp.old.Version != 0 {
-		id = pp.old.Value.ID
+	if pp.old.Value.gone() {
+		return taken("The user pool "+pp.spec.ID+" is being deleted: delete it again, or restart Weir, to finish that.", "plan", store.ErrConflict)
 	}
-	want, problems := desiredPool(pp.spec, id, pl.d)
+	want, problems := desiredPool(pp.spec, pp.old.Value, pl.d)
 	pp.want = want
 	pl.problems.under(pp.path, problems)
 	if pp.old.Version != 0 {
-		pl.problems.under(pp.path, schemaChange(pp.old.Value.Schema, want.Schema))
+		pl.problems.under(pp.path, poolChange(pp.old.Value, want))
 	}
 	return nil
 }
@@ -194,10 +193,10 @@ func (pl *planner) distinctPools(ctx context.Context, all []poolPlan) error {
 }
 
 func (pl *planner) planPool(pp poolPlan) {
-	before := poolFields(pp.old.Value)
+	before := poolFields(ready(pp.old.Value))
 	if pp.old.Version == 0 {
-		// Of a new pool's schema only what differs from the standard one is worth a line.
-		before = poolFields(Pool{Schema: StandardSchema()})[len(poolFields(Pool{})):]
+		// Of a new pool's settings and schema only what differs from the standard is worth a line.
+		before = detailFields(Pool{Schema: StandardSchema(), Settings: Settings{}.withDefaults()})
 	}
 	want := pp.want
 	want.Created, want.Modified = pp.old.Value.Created, pp.old.Value.Modified

@@ -5,9 +5,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
+	"slices"
+	"time"
 
-	"github.com/weir-id/weir/federation/fault"
 	"github.com/weir-id/weir/federation/store"
 )
 
@@ -20,7 +20,7 @@ func (d *Directory) Pool(ctx context.Context, id string) (Pool, error) {
 		return Pool{}, absent("user pool: malformed id", noPool)
 	}
 	p, err := d.poolCache.get(d.Now(), d.age(), "id:"+id, func() (Pool, error) {
-		e, err := d.pools().Get(ctx, id)
+		e, err := d.livePool(ctx, id)
 		return e.Value, err
 	})
 	if err != nil {
@@ -38,7 +38,10 @@ func (d *Directory) PoolByDomain(ctx context.Context, domain string) (Pool, erro
 	}
 	p, err := d.poolCache.get(d.Now(), d.age(), "domain:"+domain, func() (Pool, error) {
 		e, err := d.pools().GetBy(ctx, domain)
-		return e.Value, err
+		if err == nil && e.Value.gone() {
+			err = store.ErrNotFound
+		}
+		return ready(e.Value), err
 	})
 	if err != nil {
 		return Pool{}, storeFault(fmt.Sprintf("user pool of domain %q", domain), err, noPool)
@@ -47,7 +50,7 @@ func (d *Directory) PoolByDomain(ctx context.Context, domain string) (Pool, erro
 }
 
 // Pools returns a page of up to limit (1 to 1,000) pools in the order of their ids, and the cursor
-// of the next page, "" at the end.
+// of the next page, "" at the end. A page may be shorter than limit before the end.
 func (d *Directory) Pools(ctx context.Context, after string, limit int) ([]Pool, string, error) {
 	const of = "pools"
 	if err := checkLimit(limit); err != nil {
@@ -61,7 +64,11 @@ func (d *Directory) Pools(ctx context.Context, after string, limit int) ([]Pool,
 	if err != nil {
 		return nil, "", storeFault("list user pools", err, noPool)
 	}
-	return values(page), d.sealCursor(next, of), nil
+	pools := slices.DeleteFunc(values(page), Pool.gone)
+	for i := range pools {
+		pools[i] = ready(pools[i])
+	}
+	return pools, d.sealCursor(next, of), nil
 }
 
 func values[T any](page []store.Entry[T]) []T {
@@ -81,7 +88,10 @@ func (d *Directory) withDefaults(p Pool) Pool {
 		p.Schema = StandardSchema()
 	}
 	p.SigningAlgorithm = cmp.Or(p.SigningAlgorithm, Algorithms()[0])
-	p.Domain = strings.ToLower(p.Domain)
+	p.Domain, p.CustomDomain = domainKey(p.Domain), domainKey(p.CustomDomain)
+	p.Deleting = time.Time{} // only a deletion sets it
+	p.Settings = p.Settings.withDefaults()
+	p.Domains = p.ownDomains()
 	return p
 }
 
@@ -104,17 +114,82 @@ func (d *Directory) UpdatePool(ctx context.Context, p Pool) (Pool, error) {
 	if err != nil {
 		return Pool{}, err
 	}
+	p, err = d.replacing(old.Value, p)
+	if errors.Is(err, store.ErrUnchanged) {
+		return p, nil
+	}
+	if err != nil {
+		return Pool{}, err
+	}
+	return p, d.putPool(ctx, &p, old.Version)
+}
+
+// ChangePool reads a pool, lets change alter it, and writes it back in one step, again from the start when another writer came
+// between; change may be called several times. What it does not alter stays, whoever else writes. A pool that would not change is not written.
+// Errors: as UpdatePool, and what change returns.
+func (d *Directory) ChangePool(ctx context.Context, id string, change func(*Pool) error) (Pool, error) {
+	if !validPoolID(id) {
+		return Pool{}, absent("user pool: malformed id", noPool)
+	}
+	operation := fmt.Sprintf("change user pool %q", id)
+	var refused error
+	e, err := d.pools().Update(ctx, id, func(p *Pool) error {
+		before := clonePool(*p)
+		if p.gone() {
+			refused = absent(operation, noPool)
+			return refused
+		}
+		if refused = change(p); refused != nil {
+			return refused
+		}
+		p.ID = before.ID
+		next, err := d.replacing(before, *p)
+		if err != nil && !errors.Is(err, store.ErrUnchanged) {
+			refused = err
+			return err
+		}
+		if next.Modified = before.Modified; err == nil {
+			next.Modified = d.now()
+		}
+		*p = next
+		return err
+	})
+	d.changed()
+	if refused != nil {
+		return Pool{}, refused
+	}
+	return e.Value, poolFault(operation, err, false)
+}
+
+// replacing returns p as it takes the place of old. Errors: fault.Invalid with every problem; store.ErrUnchanged, with the pool, where nothing changes.
+func (d *Directory) replacing(old, p Pool) (Pool, error) {
 	p = d.withDefaults(p)
 	ps := Problems(ValidatePool(p))
-	ps = append(ps, schemaChange(old.Value.Schema, p.Schema)...)
+	ps = append(ps, poolChange(old, p)...)
 	if err := ps.fault(); err != nil {
 		return Pool{}, err
 	}
-	p.Created, p.Modified = old.Value.Created, old.Value.Modified
-	if len(diff(poolFields(old.Value), poolFields(p))) == 0 {
-		return p, nil
+	p.Created, p.Modified = old.Created, old.Modified
+	if len(diff(poolFields(ready(old)), poolFields(p))) == 0 {
+		return p, store.ErrUnchanged
 	}
-	return p, d.putPool(ctx, &p, old.Version)
+	return p, nil
+}
+
+// poolChange checks that a pool may take the place of another. How people are named is for ever: what they sign in with would become
+// somebody else's otherwise.
+func poolChange(old, p Pool) Problems {
+	ps := schemaChange(old.Schema, p.Schema)
+	for path, lists := range map[string][2][]string{
+		"AliasAttributes":    {old.AliasAttributes, p.AliasAttributes},
+		"UsernameAttributes": {old.UsernameAttributes, p.UsernameAttributes},
+	} {
+		a, b := slices.Sorted(slices.Values(lists[0])), slices.Sorted(slices.Values(lists[1]))
+		if !slices.Equal(a, b) {
+			ps.add(path, "cannot be changed once the user pool exists")
+		}
+	}
+	return ps
 }
 
 func (d *Directory) putPool(ctx context.Context, p *Pool, version uint64) error {
@@ -124,41 +199,18 @@ func (d *Directory) putPool(ctx context.Context, p *Pool, version uint64) error 
 	}
 	_, err := d.pools().Put(ctx, p, version)
 	d.changed()
-	operation := fmt.Sprintf("put user pool %q", p.ID)
-	switch {
-	case errors.Is(err, store.ErrTaken):
-		return fault.New(fault.Conflict, "The domain belongs to another user pool.", fmt.Errorf("%s: %w", operation, err))
-	case errors.Is(err, store.ErrConflict) && version == 0:
-		return fault.New(fault.Conflict, "A user pool of this id exists already.", fmt.Errorf("%s: %w", operation, err))
-	}
-	return storeFault(operation, err, noPool)
+	return poolFault(fmt.Sprintf("put user pool %q", p.ID), err, version == 0)
 }
 
-// DeletePool removes a pool with its clients, providers, groups and users, and nothing of what other packages keep. The
-// pool itself goes last, so that an interrupted deletion can be repeated; clients go
-// first, so that nobody begins a sign-in meanwhile. Errors: fault.NotFound.
-func (d *Directory) DeletePool(ctx context.Context, id string) error {
-	if _, err := d.storedPool(ctx, id); err != nil {
-		return err
+// poolFault is storeFault for a write of a pool.
+func poolFault(operation string, err error, creating bool) error {
+	switch {
+	case errors.Is(err, store.ErrTaken):
+		return taken("Domain already associated with another user pool.", operation, err)
+	case errors.Is(err, store.ErrConflict) && creating:
+		return taken("A user pool of this id exists already, or is being deleted.", operation, err)
 	}
-	defer d.changed()
-	err := deleteAll(ctx, d.clients(), indexPrefix("pool", id, ""))
-	if err == nil {
-		err = deleteAll(ctx, d.providers(), indexPrefix("pool", id, ""))
-	}
-	if err == nil {
-		err = deleteAll(ctx, d.groups(), indexPrefix("pool", id, ""))
-	}
-	if err == nil {
-		err = deleteAll(ctx, d.temporaries(), indexPrefix("pool", id, ""))
-	}
-	if err == nil {
-		err = deleteAll(ctx, d.users(), indexPrefix(defaultIndex, id, ""))
-	}
-	if err == nil {
-		err = d.pools().Delete(ctx, id)
-	}
-	return storeFault(fmt.Sprintf("delete user pool %q", id), err, noPool)
+	return storeFault(operation, err, noPool)
 }
 
 // storedPool reads a pool past the cache.
@@ -166,12 +218,22 @@ func (d *Directory) storedPool(ctx context.Context, id string) (store.Entry[Pool
 	if !validPoolID(id) {
 		return store.Entry[Pool]{}, absent("user pool: malformed id", noPool)
 	}
-	e, err := d.pools().Get(ctx, id)
+	e, err := d.livePool(ctx, id)
 	return e, storeFault(fmt.Sprintf("user pool %q", id), err, noPool)
 }
 
-func deleteAll[T any](ctx context.Context, k *store.Kind[T], index string) error {
-	return k.All(ctx, index, func(e store.Entry[T]) error {
-		return k.Delete(ctx, k.KeysOf(&e.Value).Key)
-	})
+// livePool reads a pool that is not being deleted.
+func (d *Directory) livePool(ctx context.Context, id string) (store.Entry[Pool], error) {
+	e, err := d.pools().Get(ctx, id)
+	if err == nil && e.Value.gone() {
+		return store.Entry[Pool]{}, store.ErrNotFound
+	}
+	e.Value = ready(e.Value)
+	return e, err
+}
+
+// ready fills in what a pool's document does not have because it is older than the settings are.
+func ready(p Pool) Pool {
+	p.Settings = p.Settings.withDefaults()
+	return p
 }

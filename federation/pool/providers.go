@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/weir-id/weir/federation/fault"
 	"github.com/weir-id/weir/federation/store"
 )
 
@@ -145,12 +144,15 @@ func (d *Directory) putProvider(ctx context.Context, ip *IdentityProvider, versi
 	operation := fmt.Sprintf("put identity provider %q", providerKey(ip.PoolID, ip.Name))
 	switch {
 	case errors.Is(err, store.ErrTaken):
-		return fault.New(fault.Conflict, "Another identity provider of the user pool has this name, but for case, or one of these identifiers.",
-			fmt.Errorf("%s: %w", operation, err))
+		return taken("Another identity provider of the user pool has this name, but for case, or one of these identifiers.", operation, err)
 	case errors.Is(err, store.ErrConflict) && version == 0:
-		return fault.New(fault.Conflict, "An identity provider of this name exists already.", fmt.Errorf("%s: %w", operation, err))
+		return taken("An identity provider of this name exists already.", operation, err)
+	case err != nil || version != 0:
+		return storeFault(operation, err, noProvider)
 	}
-	return storeFault(operation, err, noProvider)
+	return d.created(ctx, ip.PoolID, func(ctx context.Context) error {
+		return d.providers().Delete(ctx, providerKey(ip.PoolID, ip.Name))
+	})
 }
 
 func providerNames(all []IdentityProvider) []string {

@@ -141,8 +141,12 @@ func (d *Directory) first(ctx context.Context, p Pool, in SignIn) (SignInResult,
 		}},
 	}
 	_, err = d.users().Put(ctx, &u, 0)
-	if !errors.Is(err, store.ErrTaken) && !errors.Is(err, store.ErrConflict) {
+	if err == nil {
+		err = d.created(ctx, p.ID, func(ctx context.Context) error { return d.users().Delete(ctx, userKey(u.PoolID, u.Sub)) })
 		return SignInResult{User: u, Created: true, Changed: m.changed}, err
+	}
+	if !errors.Is(err, store.ErrTaken) && !errors.Is(err, store.ErrConflict) {
+		return SignInResult{}, err
 	}
 	holder, err := d.users().GetBy(ctx, usernameKey(p.ID, u.Username))
 	switch {

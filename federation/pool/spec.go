@@ -12,6 +12,7 @@ type PoolSpec struct {
 	PoolName          string         `yaml:"PoolName"`
 	ID                string         `yaml:"Id"`
 	Domain            string         `yaml:"Domain"`
+	CustomDomain      string         `yaml:"CustomDomain"`
 	Schema            []SchemaSpec   `yaml:"Schema"`
 	SigningAlgorithm  string         `yaml:"SigningAlgorithm"`
 	SigningKeyDays    int            `yaml:"SigningKeyDays"`

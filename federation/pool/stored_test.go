@@ -46,6 +46,16 @@ func fullProvider() pool.IdentityProvider {
 }
 
 func fullPool() pool.Pool {
+	p := firstPool()
+	p.CustomDomain, p.DeletionProtection, p.Deleting = "login.example.com", true, modified
+	p.Domains = map[string]pool.DomainSettings{"login.example.com": {ManagedLoginVersion: 2, CertificateArn: "arn:1", SecurityPolicy: "TLS"}}
+	p.UsernameAttributes, p.AliasAttributes = []string{"email"}, []string{"preferred_username"}
+	p.Settings, p.Tags = fullSettings(), map[string]string{"team": "identity", "empty": ""}
+	return p
+}
+
+// firstPool is what a pool was before the JSON API: its documents must stay readable.
+func firstPool() pool.Pool {
 	p := goodPool()
 	p.UsernameAttributes, p.AliasAttributes = []string{"email"}, []string{"preferred_username"}
 	p.Domain, p.SigningKeyDays, p.Created, p.Modified = "example", 90, created, modified
@@ -74,8 +84,8 @@ func plain(v any) ([]byte, error) {
 // The golden files are what installations have on their disks: they are never rewritten for a released schema
 // number, a new one gets a new file.
 func TestStoredFormsStayReadable(t *testing.T) {
-	c, ip, p, u := fullClient(), fullProvider(), fullPool(), fullUser()
-	for name, v := range map[string]any{"client": &c, "provider": &ip, "pool": &p, "user": &u} {
+	c, ip, p0, p, u := fullClient(), fullProvider(), firstPool(), fullPool(), fullUser()
+	for name, v := range map[string]any{"client": &c, "provider": &ip, "pool": &p0, "pool.full": &p, "user": &u} {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join("testdata", name+".v1.json")
 			got, err := plain(v)
@@ -164,7 +174,8 @@ func TestSecretsNeitherReachTheStoreInTheClearNorAPrinter(t *testing.T) {
 func TestEveryFieldTakesPartInTheDifference(t *testing.T) {
 	everyField(t, fullClient(), pool.ClientFields, "ID", "PoolID", "Created", "Modified")
 	everyField(t, fullProvider(), pool.ProviderFields, "PoolID", "Name", "Created", "Modified")
-	everyField(t, fullPool(), pool.PoolFields, "ID", "Created", "Modified")
+	everyField(t, fullPool(), pool.PoolFields, "ID", "Created", "Modified", "Deleting")
+	everyField(t, fullSettings(), func(s pool.Settings) []pool.Field { return pool.PoolFields(pool.Pool{Settings: s}) })
 	full := pool.SchemaAttribute{
 		Name: "custom:a", DataType: "String", Mutable: true, Required: true, DeveloperOnly: true,
 		String: &pool.StringConstraints{Min: ptr(1), Max: ptr(2)}, Number: &pool.NumberConstraints{Min: ptr(1.0), Max: ptr(2.0)},

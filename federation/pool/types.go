@@ -28,9 +28,19 @@ type Pool struct {
 	// SigningAlgorithm signs this pool's tokens: RS256, ES256 or EdDSA.
 	SigningAlgorithm string `json:"alg"`
 	// SigningKeyDays is the age in days at which a signing key is replaced; 0 is never.
-	SigningKeyDays int       `json:"alg_days,omitempty"`
-	Created        time.Time `json:"created"`
-	Modified       time.Time `json:"modified"`
+	SigningKeyDays int `json:"alg_days,omitempty"`
+	// DeletionProtection refuses DeleteProtected.
+	DeletionProtection bool `json:"protected,omitempty"`
+	// CustomDomain is a full domain name beside a Domain that is a prefix.
+	CustomDomain string `json:"custom_domain,omitempty"`
+	// Domains holds what is said of each of the two.
+	Domains  map[string]DomainSettings `json:"domains,omitempty"`
+	Settings Settings                  `json:"settings,omitzero"`
+	Tags     map[string]string         `json:"tags,omitempty"`
+	Created  time.Time                 `json:"created"`
+	Modified time.Time                 `json:"modified"`
+	// Deleting is when the pool's deletion began: see DeletePool.
+	Deleting time.Time `json:"deleting,omitzero"`
 }
 
 // SchemaAttribute declares one attribute (SchemaAttributeType of the API model).

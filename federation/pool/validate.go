@@ -40,16 +40,15 @@ func validatePoolFields(p Pool) Problems {
 	if !validPoolID(p.ID) {
 		ps.add("Id", "must be like local_Example01: at most 55 characters, letters and digits only after the last underscore")
 	}
-	if m := checkDomain(p.Domain); m != "" {
-		ps.add("Domain", m)
-	}
+	validateDomains(&ps, p)
 	if !slices.Contains(Algorithms(), p.SigningAlgorithm) {
 		ps.add("SigningAlgorithm", "must be RS256, ES256 or EdDSA")
 	}
 	if p.SigningKeyDays < 0 || p.SigningKeyDays > maxSigningKeyDays {
 		ps.add("SigningKeyDays", "must be from 0 (never) to 3650")
 	}
-	return ps
+	ps = append(ps, validateTags(p.Tags)...)
+	return append(ps, validateSettings(p)...)
 }
 
 // checkDomain accepts nothing, a prefix (one label) or a full domain name. Addresses are no

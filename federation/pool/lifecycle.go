@@ -1,0 +1,150 @@
+package pool
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/weir-id/weir/federation/fault"
+	"github.com/weir-id/weir/federation/store"
+)
+
+// Engines have no transactions, and yet nothing may be in a pool that does not exist. So a deletion marks the pool first, and whoever
+// creates something in a pool looks at it once more after the write, see created. Of the two one comes first: either the
+// deletion finds the new document, or its creator finds the mark (docs/decisions/0027-pools-without-orphans.md).
+
+// The reasons of a fault.Conflict, for errors.Is.
+var (
+	// ErrTaken: the id, the name, the identifier or the domain is somebody else's.
+	ErrTaken = errors.New("taken")
+	// ErrConcurrent: another writer came first; the same call may succeed if it is made again.
+	ErrConcurrent = errors.New("another writer came first")
+)
+
+// taken is the fault for a name that is somebody else's. err stays in the chain.
+func taken(public, operation string, err error) error {
+	return fault.New(fault.Conflict, public, fmt.Errorf("%s: %w: %w", operation, ErrTaken, err))
+}
+
+// gone reports whether the pool is being deleted: for readers it does not exist.
+func (p Pool) gone() bool { return !p.Deleting.IsZero() }
+
+// undoTime bounds the second look at a pool. It goes on when the caller has gone, because what it leaves behind has no pool otherwise.
+const undoTime = 10 * time.Second
+
+// created ends the creation of something in a pool. It is called after every write that created a document of a pool, and takes the
+// document back with undo where the pool is gone or is being deleted, or cannot be read: then the caller's answer is an error, and
+// what it reports must not be there. Errors: fault.NotFound for the pool.
+func (d *Directory) created(ctx context.Context, poolID string, undo func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTime)
+	defer cancel()
+	_, err := d.storedPool(ctx, poolID)
+	if err == nil {
+		return nil
+	}
+	if back := undo(ctx); back != nil {
+		err = errors.Join(err, fmt.Errorf("take back what was created in user pool %q: %w", poolID, back))
+	}
+	d.changed()
+	return err
+}
+
+// DeletePool removes a pool with all that this package keeps in it, and then calls also, which removes what other packages keep for it.
+//
+// From the first write on the pool does not exist for readers, its domains are free, and nothing can be created in it. The pool's document goes
+// last: a deletion that was cut short is finished by calling DeletePool again, or by FinishDeletions. Clients go first, so that nobody begins a sign-in meanwhile.
+// Neither DeletionProtection nor a domain keeps it from being deleted, see DeleteProtected. Errors: fault.NotFound.
+func (d *Directory) DeletePool(ctx context.Context, id string, also ...func(ctx context.Context, poolID string) error) error {
+	return d.deletePool(ctx, id, func(*Pool) error { return nil }, also)
+}
+
+// DeleteProtected is DeletePool unless the pool is protected or has a domain, looked at in the step that begins the deletion.
+// Errors: fault.NotFound, fault.Invalid.
+func (d *Directory) DeleteProtected(ctx context.Context, id string, also ...func(ctx context.Context, poolID string) error) error {
+	return d.deletePool(ctx, id, func(p *Pool) error {
+		switch {
+		case p.DeletionProtection:
+			return fault.New(fault.Invalid, "The user pool cannot be deleted because deletion protection is activated. "+
+				"Deletion protection must be inactivated first.", nil)
+		case p.Domain != "" || p.CustomDomain != "":
+			return fault.New(fault.Invalid, "User pool cannot be deleted. It has a domain configured that should be deleted first.", nil)
+		}
+		return nil
+	}, also)
+}
+
+func (d *Directory) deletePool(ctx context.Context, id string, may func(*Pool) error, also []func(context.Context, string) error) error {
+	if !validPoolID(id) {
+		return absent("user pool: malformed id", noPool)
+	}
+	operation := fmt.Sprintf("delete user pool %q", id)
+	var refused error
+	_, err := d.pools().Update(ctx, id, func(p *Pool) error {
+		if refused = nil; p.gone() {
+			return store.ErrUnchanged // a deletion that was cut short, or that somebody else makes right now
+		}
+		if refused = may(p); refused != nil {
+			return refused
+		}
+		p.Deleting = d.now()
+		return nil
+	})
+	defer d.changed()
+	if refused != nil {
+		return refused
+	}
+	if err != nil {
+		return storeFault(operation, err, noPool)
+	}
+	d.changed()
+	if err := d.empty(ctx, id); err != nil {
+		return storeFault(operation, err, noPool)
+	}
+	for _, f := range also {
+		if err := f(ctx, id); err != nil {
+			return fmt.Errorf("%s: %w", operation, err)
+		}
+	}
+	return storeFault(operation, d.pools().Delete(ctx, id), noPool)
+}
+
+// empty removes everything in a pool.
+func (d *Directory) empty(ctx context.Context, id string) error {
+	in := indexPrefix("pool", id, "")
+	for _, of := range []func() error{
+		func() error { return deleteAll(ctx, d.clients(), in) },
+		func() error { return deleteAll(ctx, d.providers(), in) },
+		func() error { return deleteAll(ctx, d.groups(), in) },
+		func() error { return deleteAll(ctx, d.temporaries(), in) },
+		func() error { return deleteAll(ctx, d.users(), indexPrefix(defaultIndex, id, "")) },
+	} {
+		if err := of(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func deleteAll[T any](ctx context.Context, k *store.Kind[T], index string) error {
+	return k.All(ctx, index, func(e store.Entry[T]) error {
+		return k.Delete(ctx, k.KeysOf(&e.Value).Key)
+	})
+}
+
+// deletingIndex lists the pools that are being deleted.
+const deletingIndex = "deleting:"
+
+// FinishDeletions finishes the deletions of pools that were cut short, and returns how many there were. also is as with DeletePool.
+func (d *Directory) FinishDeletions(ctx context.Context, also ...func(ctx context.Context, poolID string) error) (int, error) {
+	n := 0
+	err := d.pools().All(ctx, deletingIndex, func(e store.Entry[Pool]) error {
+		n++
+		err := d.DeletePool(ctx, e.Value.ID, also...)
+		if errors.Is(err, store.ErrNotFound) {
+			return nil // somebody else was faster
+		}
+		return err
+	})
+	return n, storeFault("finish deletions of user pools", err, noPool)
+}
