@@ -38,6 +38,7 @@ type Broker struct {
 	Ring      *secret.Ring
 	Replays   *replay.Messages // what Exchange and Notice were used for
 	Erasures  *erasure.Requests
+	Outbox    Outbox // nil: people are sent nothing
 	Audit     audit.Recorder
 	Now       func() time.Time
 }

@@ -17,6 +17,7 @@ import (
 
 	"github.com/weir-id/weir/cmd/weir/demo"
 	"github.com/weir-id/weir/config"
+	"github.com/weir-id/weir/federation/notify"
 	"github.com/weir-id/weir/federation/pool"
 	"github.com/weir-id/weir/federation/secret"
 	"github.com/weir-id/weir/providers/oidc/oidctest"
@@ -74,6 +75,7 @@ func runDemo(ctx context.Context, dir string, stdout, stderr io.Writer) (err err
 		return err
 	}
 	defer func() { err = errors.Join(err, n.close()) }()
+	n.broker.Outbox = notify.Log{Logger: log}
 	plan, err := n.directory.Plan(ctx, demoSpec(broker, upstream, shop))
 	if err != nil {
 		return err

@@ -14,6 +14,8 @@ import (
 var (
 	// ErrPublicClient: a client without a secret stays one.
 	ErrPublicClient = errors.New("the client is a public one")
+	// ErrUnknownSecret: the client has no secret of this id.
+	ErrUnknownSecret = errors.New("no such secret")
 	// ErrLastSecret: a client that has a secret keeps one.
 	ErrLastSecret = errors.New("it is the client's last secret")
 )
@@ -73,7 +75,7 @@ func (d *Directory) DeleteClientSecret(ctx context.Context, poolID, clientID, id
 		}
 		switch {
 		case len(left) == len(c.Secrets):
-			return fault.New(fault.NotFound, unknownSecret, fmt.Errorf("secret of app client %q: %w", clientID, store.ErrNotFound))
+			return fault.New(fault.NotFound, unknownSecret, fmt.Errorf("app client %q: %w: %w", clientID, ErrUnknownSecret, store.ErrNotFound))
 		case len(left) == 0:
 			return fault.New(fault.Invalid, "The last secret of a client cannot be deleted: add another one first.", ErrLastSecret)
 		}
