@@ -91,7 +91,7 @@ func TestFieldsLeftOutTakeTheDefaultsOfTheModel(t *testing.T) {
 	s.UserPools[0].Clients[0].IDTokenValidity, s.UserPools[0].Clients[0].EnableTokenRevocation = 0, nil
 	apply(t, f, s)
 	c, err := f.Client(t.Context(), "exampleclient0000000000001")
-	if err != nil || c.PoolID != "local_Example01" || c.Secret.IsZero() || !c.EnableTokenRevocation || c.RotateRefreshTokens ||
+	if err != nil || c.PoolID != "local_Example01" || !c.Confidential() || !c.EnableTokenRevocation || c.RotateRefreshTokens ||
 		c.IDTokenValidity != time.Hour || c.AccessTokenValidity != time.Hour || c.RefreshTokenValidity != 30*24*time.Hour {
 		t.Errorf("client %+v, error %v", c, err)
 	}

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
+	"github.com/weir-id/weir/federation/secret"
 	"github.com/weir-id/weir/federation/store"
 )
 
@@ -41,15 +43,74 @@ func list[T any](ctx context.Context, k *store.Kind[T], poolID, operation string
 	return out, storeFault(operation, err, noPool)
 }
 
+// ClientOf returns the client of a pool, past the cache. Errors: fault.NotFound, for the pool too.
+func (d *Directory) ClientOf(ctx context.Context, poolID, id string) (Client, error) {
+	e, err := d.clientOf(ctx, poolID, id)
+	if errors.Is(err, store.ErrNotFound) {
+		if _, gone := d.storedPool(ctx, poolID); gone != nil {
+			return Client{}, gone
+		}
+	}
+	return e.Value, err
+}
+
+// ClientPage returns a page of up to limit (1 to 1,000) clients of a pool in the order of their ids, and the cursor of the next page, ""
+// at the end. Errors: fault.NotFound for the pool, fault.Invalid for a cursor of something else.
+func (d *Directory) ClientPage(ctx context.Context, poolID, after string, limit int) ([]Client, string, error) {
+	return pageOf(ctx, d, d.clients(), poolID, "app clients", after, limit)
+}
+
+// pageOf is a page of a kind in one pool, behind a cursor that is sealed to both.
+func pageOf[T any](ctx context.Context, d *Directory, k *store.Kind[T], poolID, what, after string, limit int) ([]T, string, error) {
+	if err := checkLimit(limit); err != nil {
+		return nil, "", err
+	}
+	if _, err := d.storedPool(ctx, poolID); err != nil {
+		return nil, "", err
+	}
+	of := what + " of " + poolID
+	cursor, err := d.openCursor(after, of)
+	if err != nil {
+		return nil, "", err
+	}
+	page, next, err := k.List(ctx, indexPrefix("pool", poolID, ""), cursor, limit)
+	if err != nil {
+		return nil, "", storeFault("list "+what, err, noPool)
+	}
+	return values(page), d.sealCursor(next, of), nil
+}
+
+// CreateClientFrom stores the new client that a spec describes, and returns it as stored: the rules are those of Apply. Its ClientName need not be
+// its own. Errors: fault.Invalid with every problem, fault.NotFound for the pool, fault.Conflict where the id is taken.
+func (d *Directory) CreateClientFrom(ctx context.Context, poolID string, s ClientSpec) (Client, error) {
+	c, _, ps := desiredClient(s, Client{}, poolID)
+	if err := d.checkClient(ctx, c, ps); err != nil {
+		return Client{}, err
+	}
+	return c, d.putClient(ctx, &c, 0)
+}
+
+// UpdateClientFrom replaces a client with what a spec describes, in one compare-and-swap: what the spec leaves out becomes the default, and
+// the secrets stay. Errors: fault.Invalid with every problem, fault.NotFound, fault.Conflict where another writer came first.
+func (d *Directory) UpdateClientFrom(ctx context.Context, poolID, id string, s ClientSpec) (Client, error) {
+	old, err := d.clientOf(ctx, poolID, id)
+	if err != nil {
+		return Client{}, err
+	}
+	s.ClientID, s.ClientSecret, s.AdditionalClientSecret, s.GenerateSecret = id, secret.Text{}, secret.Text{}, false
+	c, _, ps := desiredClient(s, old.Value, poolID)
+	return d.replaceClient(ctx, c, old, ps)
+}
+
 // CreateClient stores a new client and returns it as stored. Without an ID it gets one; zero lifetimes become
-// the defaults. A client without a Secret is public: see GenerateClientSecret.
+// the defaults. A client without Secrets is public: see GenerateClientSecret.
 // Errors: fault.Invalid with every problem, fault.NotFound for the pool, fault.Conflict where the id is taken.
 func (d *Directory) CreateClient(ctx context.Context, c Client) (Client, error) {
 	if c.ID == "" {
 		c.ID = GenerateClientID()
 	}
 	c = c.withDefaults()
-	if err := d.checkClient(ctx, c); err != nil {
+	if err := d.checkClient(ctx, c, nil); err != nil {
 		return Client{}, err
 	}
 	if err := d.checkScopes(ctx, c, Client{}); err != nil {
@@ -58,15 +119,20 @@ func (d *Directory) CreateClient(ctx context.Context, c Client) (Client, error) 
 	return c, d.putClient(ctx, &c, 0)
 }
 
-// UpdateClient replaces the client of c.PoolID and c.ID, but for the time of its creation; a client that would not
+// UpdateClient replaces the client of c.PoolID and c.ID, but for its secrets and the time of its creation; a client that would not
 // change is not written. Errors: fault.Invalid with every problem, fault.NotFound, fault.Conflict where another writer came first.
 func (d *Directory) UpdateClient(ctx context.Context, c Client) (Client, error) {
 	old, err := d.clientOf(ctx, c.PoolID, c.ID)
 	if err != nil {
 		return Client{}, err
 	}
-	c = c.withDefaults()
-	if err := d.checkClient(ctx, c); err != nil {
+	c.Secrets = slices.Clone(old.Value.Secrets)
+	return d.replaceClient(ctx, c.withDefaults(), old, nil)
+}
+
+// replaceClient puts c in the place of old, unless they are the same. found is what is wrong with c already.
+func (d *Directory) replaceClient(ctx context.Context, c Client, old store.Entry[Client], found Problems) (Client, error) {
+	if err := d.checkClient(ctx, c, found); err != nil {
 		return Client{}, err
 	}
 	if err := d.checkScopes(ctx, c, old.Value); err != nil {
@@ -104,7 +170,8 @@ func (d *Directory) clientOf(ctx context.Context, poolID, id string) (store.Entr
 	return e, storeFault(fmt.Sprintf("app client %q", id), err, noClient)
 }
 
-func (d *Directory) checkClient(ctx context.Context, c Client) error {
+// checkClient returns what is wrong with a client, found included.
+func (d *Directory) checkClient(ctx context.Context, c Client, found Problems) error {
 	p, err := d.storedPool(ctx, c.PoolID)
 	if err != nil {
 		return err
@@ -113,7 +180,7 @@ func (d *Directory) checkClient(ctx context.Context, c Client) error {
 	if err != nil {
 		return err
 	}
-	return Problems(ValidateClient(c, p.Value, providerNames(existing))).fault()
+	return append(found, ValidateClient(c, p.Value, providerNames(existing))...).fault()
 }
 
 func (d *Directory) putClient(ctx context.Context, c *Client, version uint64) error {
@@ -121,6 +188,7 @@ func (d *Directory) putClient(ctx context.Context, c *Client, version uint64) er
 	if version == 0 {
 		c.Created = c.Modified
 	}
+	c.named(c.Modified)
 	_, err := d.clients().Put(ctx, c, version)
 	d.changed()
 	operation := fmt.Sprintf("put app client %q", c.ID)

@@ -4,7 +4,8 @@ import (
 	"cmp"
 	"maps"
 	"slices"
-	"time"
+
+	"github.com/weir-id/weir/federation/secret"
 )
 
 // From a Spec to what is to be stored. The file is the desired state: a field that is left out takes the model's
@@ -24,83 +25,96 @@ func desiredPool(s PoolSpec, old Pool, d *Directory) (Pool, Problems) {
 }
 
 // desiredProvider returns the provider of a spec.
-func desiredProvider(s ProviderSpec, poolID string) IdentityProvider {
-	return IdentityProvider{
+func desiredProvider(s ProviderSpec, old IdentityProvider, poolID string) (ip IdentityProvider, ps Problems) {
+	ip = IdentityProvider{
 		PoolID: poolID, Name: s.ProviderName, Type: s.ProviderType, Details: maps.Clone(Details(s.ProviderDetails)),
 		AttributeMapping: maps.Clone(s.AttributeMapping), Identifiers: slices.Clone(s.IdpIdentifiers),
 	}
+	for _, k := range slices.Sorted(maps.Keys(ip.Details)) {
+		if ip.Details[k] != storedSecret {
+			continue
+		}
+		if old.Details[k].IsZero() {
+			ps.add(entry("ProviderDetails", k), notStored)
+			delete(ip.Details, k) // and be missed where it is required, which says the same once more
+			continue
+		}
+		ip.Details[k] = old.Details[k]
+	}
+	return ip, ps
 }
 
+// StoredSecret stands in a Spec for a secret that is in the store, whatever it is: {stored: true} in pool.yaml. It is
+// known by identity and not by content, so that no secret can be taken for it.
+func StoredSecret() secret.Text { return storedSecret }
+
+// The NUL keeps it from ever being stored itself: see storable and clientSecretPattern.
+var storedSecret = secret.New("\x00 the secret in the store")
+
+const notStored = "{stored: true} stands for what is in the store, and there is none"
+
 // desiredClient returns the client of a spec and whether its secret was generated just now.
-//
-// A stored secret is kept where the file names no other: as in the original, a client that has one does not become a public
-// client, least of all by a line that got lost.
 func desiredClient(s ClientSpec, old Client, poolID string) (c Client, generated bool, ps Problems) {
 	c = Client{
-		ID: cmp.Or(old.ID, s.ClientID), PoolID: poolID, Name: s.ClientName, Secret: s.ClientSecret,
+		ID: cmp.Or(old.ID, s.ClientID), PoolID: poolID, Name: s.ClientName,
 		CallbackURLs: slices.Clone(s.CallbackURLs), LogoutURLs: slices.Clone(s.LogoutURLs), DefaultRedirectURI: s.DefaultRedirectURI,
 		Flows: slices.Clone(s.AllowedOAuthFlows), Scopes: slices.Clone(s.AllowedOAuthScopes),
-		Providers:             slices.Clone(s.SupportedIdentityProviders),
-		EnableTokenRevocation: s.EnableTokenRevocation == nil || *s.EnableTokenRevocation,
-		ReadAttributes:        slices.Clone(s.ReadAttributes), WriteAttributes: slices.Clone(s.WriteAttributes),
+		Providers:                  slices.Clone(s.SupportedIdentityProviders),
+		ExplicitAuthFlows:          slices.Clone(s.ExplicitAuthFlows),
+		PreventUserExistenceErrors: s.PreventUserExistenceErrors,
+		PropagateUserContext:       s.PropagateUserContext,
+		EnableTokenRevocation:      s.EnableTokenRevocation == nil || *s.EnableTokenRevocation,
+		ReadAttributes:             slices.Clone(s.ReadAttributes), WriteAttributes: slices.Clone(s.WriteAttributes),
 	}
 	if c.ID == "" {
 		c.ID = GenerateClientID()
 	}
-	if s.GenerateSecret && !s.ClientSecret.IsZero() {
-		ps.add("GenerateSecret", "cannot be true where ClientSecret is given")
+	c.OAuth = len(c.Flows)+len(c.Scopes)+len(c.CallbackURLs) > 0
+	if allowed := s.AllowedOAuthFlowsUserPoolClient; allowed != nil {
+		c.OAuth = *allowed
 	}
-	if c.Secret.IsZero() {
-		c.Secret = old.Secret
-	}
-	if c.Secret.IsZero() && s.GenerateSecret {
-		c.Secret, generated = GenerateClientSecret(), true
-	}
-	oauth := len(s.AllowedOAuthFlows)+len(s.AllowedOAuthScopes)+len(s.CallbackURLs)+len(s.LogoutURLs) > 0
-	if allowed := s.AllowedOAuthFlowsUserPoolClient; allowed != nil && !*allowed && oauth {
-		ps.add("AllowedOAuthFlowsUserPoolClient", "must not be false where flows, scopes, callback or logout URLs are given")
-	}
+	c.Secrets, generated = desiredSecrets(s, old.Secrets, &ps)
 	desiredLifetimes(&c, s, &ps)
 	return c.withDefaults(), generated, ps
 }
 
-func desiredLifetimes(c *Client, s ClientSpec, ps *Problems) {
-	u := s.TokenValidityUnits
-	c.IDTokenValidity = validity(s.IDTokenValidity, u.IDToken, time.Hour, "TokenValidityUnits.IdToken", ps)
-	c.AccessTokenValidity = validity(s.AccessTokenValidity, u.AccessToken, time.Hour, "TokenValidityUnits.AccessToken", ps)
-	c.RefreshTokenValidity = validity(s.RefreshTokenValidity, u.RefreshToken, 24*time.Hour, "TokenValidityUnits.RefreshToken", ps)
-	c.AuthSessionValidity = times(s.AuthSessionValidity, time.Minute)
-	if r := s.RefreshTokenRotation; r != nil {
-		switch r.Feature {
-		case "ENABLED":
-			c.RotateRefreshTokens = true
-		case "DISABLED":
-		default:
-			ps.add("RefreshTokenRotation.Feature", "must be ENABLED or DISABLED")
-		}
-		c.RotationGrace = times(r.RetryGracePeriodSeconds, time.Second)
+// desiredSecrets returns the secrets of a client, and whether the newest was generated just now.
+//
+// The stored ones are kept where the spec names no other: as in the original, a client that has one does not become a public
+// client, least of all by a line that got lost. They are kept as well where the spec names one of them alone: the second one is then
+// of a change of secrets that goes on elsewhere, through the API.
+func desiredSecrets(s ClientSpec, old []ClientSecret, ps *Problems) (secrets []ClientSecret, generated bool) {
+	given, more := s.ClientSecret, s.AdditionalClientSecret
+	if s.GenerateSecret && !given.IsZero() {
+		ps.add("GenerateSecret", "cannot be true where ClientSecret is given")
 	}
+	switch {
+	case !more.IsZero() && (given.IsZero() || given == storedSecret || more == storedSecret):
+		ps.add("AdditionalClientSecret", "needs a ClientSecret beside it, and both in full")
+		return old, false
+	case given == storedSecret && len(old) == 0:
+		ps.add("ClientSecret", notStored)
+	case given.IsZero() && len(old) == 0 && s.GenerateSecret:
+		return []ClientSecret{{Value: GenerateClientSecret()}}, true
+	case given.IsZero(), given == storedSecret:
+		return slices.Clone(old), false
+	case more.IsZero() && holds(old, given) >= 0:
+		return slices.Clone(old), false
+	}
+	for _, v := range []secret.Text{more, given} { // the newest last
+		if v.IsZero() || v == storedSecret {
+			continue
+		}
+		next := ClientSecret{Value: v}
+		if i := holds(old, v); i >= 0 {
+			next = old[i]
+		}
+		secrets = append(secrets, next)
+	}
+	return secrets, false
 }
 
-// units are those of TimeUnitsType.
-var units = map[string]time.Duration{"seconds": time.Second, "minutes": time.Minute, "hours": time.Hour, "days": 24 * time.Hour}
-
-func validity(n int, unit string, def time.Duration, path string, ps *Problems) time.Duration {
-	d := def
-	if unit != "" {
-		var known bool
-		if d, known = units[unit]; !known {
-			ps.add(path, "must be seconds, minutes, hours or days")
-			return 0
-		}
-	}
-	return times(n, d)
-}
-
-// times multiplies without overflow: what is out of every range stays out of it.
-func times(n int, unit time.Duration) time.Duration {
-	if most := int(maxRefreshValidity/unit) + 1; n > most {
-		n = most
-	}
-	return time.Duration(max(n, -1)) * unit
+// holds returns the index of a secret among others, -1 where it is not there.
+func holds(secrets []ClientSecret, v secret.Text) int {
+	return slices.IndexFunc(secrets, func(s ClientSecret) bool { return s.Value.Equal(v.Reveal()) })
 }

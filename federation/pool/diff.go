@@ -132,22 +132,31 @@ func bound[T any](name string, v *T, format func(T) string) []string {
 }
 
 func clientFields(c Client) []field {
-	rotation := "DISABLED"
-	if c.RotateRefreshTokens {
+	rotation := ""
+	switch {
+	case c.RotateRefreshTokens:
 		rotation = "ENABLED"
+	case c.RotationDisabled:
+		rotation = "DISABLED"
 	}
 	return []field{
 		{name: "ClientName", value: c.Name},
-		{name: "ClientSecret", value: c.Secret.Reveal(), secret: true},
+		{name: "ClientSecret", value: c.Secret().Reveal(), secret: true},
+		{name: "AdditionalClientSecret", value: c.older().Reveal(), secret: true},
 		listField("CallbackURLs", c.CallbackURLs),
 		listField("LogoutURLs", c.LogoutURLs),
 		{name: "DefaultRedirectURI", value: c.DefaultRedirectURI},
 		listField("AllowedOAuthFlows", c.Flows),
 		listField("AllowedOAuthScopes", c.Scopes),
+		{name: "AllowedOAuthFlowsUserPoolClient", value: strconv.FormatBool(c.OAuth)},
+		listField("ExplicitAuthFlows", c.ExplicitAuthFlows),
+		{name: "PreventUserExistenceErrors", value: c.PreventUserExistenceErrors},
+		{name: "EnablePropagateAdditionalUserContextData", value: strconv.FormatBool(c.PropagateUserContext)},
 		listField("SupportedIdentityProviders", c.Providers),
-		durationField("IdTokenValidity", c.IDTokenValidity),
-		durationField("AccessTokenValidity", c.AccessTokenValidity),
+		lifetimeField("IdTokenValidity", c.IDTokenValidity, c.Form.IDTokenDefault),
+		lifetimeField("AccessTokenValidity", c.AccessTokenValidity, c.Form.AccessTokenDefault),
 		durationField("RefreshTokenValidity", c.RefreshTokenValidity),
+		{name: "TokenValidityUnits", value: c.Form.describeUnits()},
 		durationField("AuthSessionValidity", c.AuthSessionValidity),
 		{name: "RefreshTokenRotation.Feature", value: rotation},
 		durationField("RefreshTokenRotation.RetryGracePeriodSeconds", c.RotationGrace),
@@ -155,6 +164,14 @@ func clientFields(c Client) []field {
 		permissionField("ReadAttributes", c.ReadAttributes),
 		permissionField("WriteAttributes", c.WriteAttributes),
 	}
+}
+
+func lifetimeField(name string, d time.Duration, def bool) field {
+	f := durationField(name, d)
+	if def {
+		f.value += " (default)"
+	}
+	return f
 }
 
 func durationField(name string, d time.Duration) field {

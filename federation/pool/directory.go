@@ -104,10 +104,11 @@ func clonePool(p Pool) Pool {
 
 func cloneClient(c Client) Client {
 	for _, list := range []*[]string{
-		&c.CallbackURLs, &c.LogoutURLs, &c.Flows, &c.Scopes, &c.Providers, &c.ReadAttributes, &c.WriteAttributes,
+		&c.CallbackURLs, &c.LogoutURLs, &c.Flows, &c.Scopes, &c.Providers, &c.ExplicitAuthFlows, &c.ReadAttributes, &c.WriteAttributes,
 	} {
 		*list = slices.Clone(*list)
 	}
+	c.Secrets = slices.Clone(c.Secrets)
 	return c
 }
 

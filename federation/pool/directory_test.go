@@ -248,7 +248,7 @@ func TestClientsBelongToOnePool(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := f.CreateClient(t.Context(), pool.Client{PoolID: p.ID, Name: "web", Secret: pool.GenerateClientSecret()})
+	c, err := f.CreateClient(t.Context(), pool.Client{PoolID: p.ID, Name: "web", Secrets: []pool.ClientSecret{{Value: pool.GenerateClientSecret()}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -268,7 +268,7 @@ func TestClientsBelongToOnePool(t *testing.T) {
 	if err := errors.Join(err1, err2); err != nil || len(mine) != 1 || len(theirs) != 0 {
 		t.Errorf("%d and %d clients, error %v", len(mine), len(theirs), err)
 	}
-	if mine[0].Secret.Reveal() != c.Secret.Reveal() {
+	if mine[0].Secret().Reveal() != c.Secret().Reveal() {
 		t.Error("the secret did not survive the store")
 	}
 }

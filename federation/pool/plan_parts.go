@@ -19,13 +19,16 @@ func (pl *planner) planProviders(ctx context.Context, pp poolPlan) ([]IdentityPr
 	final := make([]IdentityProvider, 0, len(stored)+len(pp.spec.IdentityProviders))
 	for i, s := range pp.spec.IdentityProviders {
 		path := at(pp.path+".IdentityProviders", i)
-		want := desiredProvider(s, pp.want.ID)
-		problems, warnings := pl.d.validateProvider(want, pp.want)
-		pl.problems.under(path, problems)
 		var old store.Entry[IdentityProvider]
-		if j := slices.IndexFunc(stored, func(e store.Entry[IdentityProvider]) bool { return e.Value.Name == want.Name }); j >= 0 {
+		if j := slices.IndexFunc(stored, func(e store.Entry[IdentityProvider]) bool { return e.Value.Name == s.ProviderName }); j >= 0 {
 			old = stored[j]
 			stored = slices.Delete(stored, j, j+1)
+		}
+		want, missing := desiredProvider(s, old.Value, pp.want.ID)
+		pl.problems.under(path, missing)
+		problems, warnings := pl.d.validateProvider(want, pp.want)
+		pl.problems.under(path, problems)
+		if old.Version != 0 {
 			if old.Value.Type != want.Type {
 				pl.problems.under(path, typeChanged("ProviderType"))
 			}
@@ -77,6 +80,21 @@ func (pl *planner) distinctProviders(path string, wanted, others []IdentityProvi
 // minClientSecret is ClientSecretType's least length. A shorter one is kept, since it may be what an application has, with a warning.
 const minClientSecret = 24
 
+// clientWarnings returns what is allowed of a client but probably not meant.
+func clientWarnings(s ClientSpec, c Client) []Problem {
+	var ps Problems
+	if n := len(s.ClientSecret.Reveal()); n > 0 && n < minClientSecret {
+		ps.add("ClientSecret", fmt.Sprintf("has %d characters; fewer than %d can be guessed", n, minClientSecret))
+	}
+	if n := len(s.AdditionalClientSecret.Reveal()); n > 0 && n < minClientSecret {
+		ps.add("AdditionalClientSecret", fmt.Sprintf("has %d characters; fewer than %d can be guessed", n, minClientSecret))
+	}
+	if !c.OAuth && len(c.Flows)+len(c.Scopes)+len(c.CallbackURLs) > 0 {
+		ps.add("AllowedOAuthFlowsUserPoolClient", "is false: flows, scopes and callback URLs have no effect")
+	}
+	return ps
+}
+
 // planClients compares the clients of a pool.
 func (pl *planner) planClients(ctx context.Context, pp poolPlan, providers []IdentityProvider, servers []ResourceServer) error {
 	stored, err := entries(ctx, pl.d.clients(), pp)
@@ -98,17 +116,14 @@ func (pl *planner) planClients(ctx context.Context, pp poolPlan, providers []Ide
 		pl.problems.under(path, problems)
 		pl.problems.under(path, ValidateClient(want, pp.want, providerNames(providers)))
 		// Not refused: files could list such scopes before there were resource servers.
-		(*Problems)(&pl.plan.Warnings).under(path, undeclared(want.Scopes, servers))
-		if n := len(s.ClientSecret.Reveal()); n > 0 && n < minClientSecret {
-			(*Problems)(&pl.plan.Warnings).add(path+".ClientSecret", fmt.Sprintf("has %d characters; fewer than %d can be guessed", n, minClientSecret))
-		}
+		(*Problems)(&pl.plan.Warnings).under(path, append(clientWarnings(s, want), undeclared(want.Scopes, servers)...))
 		if seen["id "+want.ID] || (s.ClientID == "" && seen["name "+s.ClientName]) {
 			pl.problems.add(path, "stands for the same client as an earlier entry")
 		}
 		seen["id "+want.ID], seen["name "+s.ClientName] = true, true
 		var shown secret.Text
 		if generated {
-			shown = want.Secret
+			shown = want.Secret()
 		}
 		final[want.ID] = want
 		want.Created = old.Value.Created
@@ -131,7 +146,7 @@ func (pl *planner) warnOfTokenClients(path string, p IdentityProvider, clients m
 		switch {
 		case !there:
 			why = "which the user pool does not have"
-		case c.Secret.IsZero():
+		case !c.Confidential():
 			why = "which has no secret and gets no tokens"
 		case !c.EnableTokenRevocation:
 			why = "which has revocation switched off and gets no tokens"

@@ -37,6 +37,7 @@ func wholeSpec() pool.Spec {
 				TokenValidityUnits:   pool.TokenValidityUnits{IDToken: "minutes"},
 				RefreshTokenRotation: &pool.RefreshRotation{Feature: "ENABLED", RetryGracePeriodSeconds: 10},
 				ReadAttributes:       []string{"email"},
+				ExplicitAuthFlows:    []string{"ALLOW_USER_SRP_AUTH"}, PreventUserExistenceErrors: "ENABLED", PropagateUserContext: true,
 			},
 			{ClientName: "spa", ClientID: "spa"},
 		},
@@ -98,7 +99,7 @@ func TestApplyCreatesWhatTheFileSays(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s := plan.Changes[2].GeneratedSecret; len(s.Reveal()) != 52 || !web.Secret.Equal(s.Reveal()) {
+	if s := plan.Changes[2].GeneratedSecret; len(s.Reveal()) != 52 || !web.SecretMatches(s.Reveal()) {
 		t.Error("the generated secret is not the stored one")
 	}
 	if web.IDTokenValidity != 30*time.Minute || web.AccessTokenValidity != 2*time.Hour || web.RefreshTokenValidity != 7*24*time.Hour ||
@@ -106,7 +107,7 @@ func TestApplyCreatesWhatTheFileSays(t *testing.T) {
 		t.Errorf("client %+v", web)
 	}
 	spa, err := f.Client(t.Context(), "spa")
-	if err != nil || !spa.Secret.IsZero() || spa.ReadAttributes != nil {
+	if err != nil || spa.Confidential() || spa.ReadAttributes != nil {
 		t.Errorf("client %+v, error %v", spa, err)
 	}
 	ip, err := f.Provider(t.Context(), p.ID, "Corp")
@@ -168,7 +169,7 @@ update UserPools[renamed].IdentityProviders[Corp]
   AttributeMapping[custom:department]: "dept" -> ""
 update UserPools[renamed].Clients[web]
   ClientSecret: "[secret]" -> "changed"
-  IdTokenValidity: "30m0s" -> "1h0m0s"
+  IdTokenValidity: "30m0s" -> "1h0m0s (default)"
 update UserPools[renamed].Clients[spa]
   ClientSecret: "" -> "[secret]"`
 	if got := summary(plan); got != want {
@@ -203,7 +204,7 @@ func TestSecretsAreKeptWhenTheFileNamesNone(t *testing.T) {
 		t.Errorf("pending:\n%s", summary(again))
 	}
 	c, err := f.Client(t.Context(), first.ID)
-	if err != nil || !c.Secret.Equal(first.GeneratedSecret.Reveal()) {
+	if err != nil || !c.SecretMatches(first.GeneratedSecret.Reveal()) {
 		t.Errorf("the secret was not kept, error %v", err)
 	}
 }
@@ -250,7 +251,6 @@ func TestEveryProblemOfTheFileIsReportedAtOnce(t *testing.T) {
 	})
 	p.Clients[0].CallbackURLs = []string{"callback"}
 	p.Clients[0].DefaultRedirectURI = ""
-	p.Clients[1].AllowedOAuthFlowsUserPoolClient = ptr(false)
 	p.Clients[1].AllowedOAuthFlows = []string{"implicit"}
 	p.Clients[1].AllowedOAuthScopes = []string{"openid"}
 	p.Clients[1].TokenValidityUnits.AccessToken = "weeks"
@@ -283,7 +283,6 @@ func TestEveryProblemOfTheFileIsReportedAtOnce(t *testing.T) {
 		"UserPools[0].IdentityProviders[1].IdpIdentifiers[0]: another identity provider",
 		"UserPools[0].Clients[0].CallbackURLs[0]: must be an absolute https URL",
 		"UserPools[0].Clients[1].GenerateSecret: cannot be true where ClientSecret is given",
-		"UserPools[0].Clients[1].AllowedOAuthFlowsUserPoolClient: must not be false",
 		"UserPools[0].Clients[1].TokenValidityUnits.AccessToken: must be seconds",
 		"UserPools[0].Clients[1].RefreshTokenRotation.Feature: must be ENABLED",
 		"UserPools[0].Clients[1].AllowedOAuthFlows[0]: implicit is not supported yet",

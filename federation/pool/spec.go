@@ -70,7 +70,8 @@ type ProviderSpec struct {
 type ClientSpec struct {
 	ClientName                      string             `yaml:"ClientName"`
 	ClientID                        string             `yaml:"ClientId"`
-	ClientSecret                    secret.Text        `yaml:"ClientSecret"`
+	ClientSecret                    secret.Text        `yaml:"ClientSecret"`           // may be StoredSecret
+	AdditionalClientSecret          secret.Text        `yaml:"AdditionalClientSecret"` // an older one that is valid too
 	GenerateSecret                  bool               `yaml:"GenerateSecret"`
 	CallbackURLs                    []string           `yaml:"CallbackURLs"`
 	LogoutURLs                      []string           `yaml:"LogoutURLs"`
@@ -78,6 +79,9 @@ type ClientSpec struct {
 	AllowedOAuthFlows               []string           `yaml:"AllowedOAuthFlows"`
 	AllowedOAuthFlowsUserPoolClient *bool              `yaml:"AllowedOAuthFlowsUserPoolClient"`
 	AllowedOAuthScopes              []string           `yaml:"AllowedOAuthScopes"`
+	ExplicitAuthFlows               []string           `yaml:"ExplicitAuthFlows"`
+	PreventUserExistenceErrors      string             `yaml:"PreventUserExistenceErrors"`
+	PropagateUserContext            bool               `yaml:"EnablePropagateAdditionalUserContextData"`
 	SupportedIdentityProviders      []string           `yaml:"SupportedIdentityProviders"`
 	IDTokenValidity                 int                `yaml:"IdTokenValidity"`
 	AccessTokenValidity             int                `yaml:"AccessTokenValidity"`

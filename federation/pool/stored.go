@@ -18,7 +18,7 @@ type clientDoc struct {
 	ID                 string    `json:"id"`
 	PoolID             string    `json:"pool"`
 	Name               string    `json:"name"`
-	Credential         string    `json:"secret,omitempty"`
+	Credential         string    `json:"secret,omitempty"` // the newest
 	CallbackURLs       []string  `json:"callbacks,omitempty"`
 	LogoutURLs         []string  `json:"logouts,omitempty"`
 	DefaultRedirectURI string    `json:"default_redirect,omitempty"`
@@ -36,12 +36,71 @@ type clientDoc struct {
 	WriteAttributes    []string  `json:"write"` // null: every mutable attribute
 	Created            time.Time `json:"created"`
 	Modified           time.Time `json:"modified"`
+
+	// What came later. Each is left out where the rest implies it, so that older documents and releases read the same.
+	Secrets   []secretDoc   `json:"secrets,omitempty"`
+	OAuth     *bool         `json:"oauth,omitempty"` // implied: whether there are flows
+	Form      *LifetimeForm `json:"form,omitempty"`
+	AuthFlows []string      `json:"auth_flows,omitempty"`
+	Existence string        `json:"existence,omitempty"`
+	Context   bool          `json:"user_context,omitempty"`
+	NoRotate  bool          `json:"no_rotate,omitempty"`
 }
 
-// MarshalStored implements store.Stored. The result holds the client's secret.
+// secretDoc is the stored form of a ClientSecret.
+type secretDoc struct {
+	ID         string    `json:"id"`
+	Credential string    `json:"secret"`
+	Created    time.Time `json:"created"`
+}
+
+// impliedSecrets is the only secret of a client that was created with it.
+func (d *clientDoc) impliedSecrets() []ClientSecret {
+	if d.Credential == "" {
+		return nil
+	}
+	return []ClientSecret{{ID: secretID(d.ID, d.Created.UnixMilli()), Value: secret.New(d.Credential), Created: d.Created}}
+}
+
+// putLater fills in what came later.
+func (d *clientDoc) putLater(c *Client) {
+	implied := d.impliedSecrets()
+	if len(c.Secrets) != len(implied) || len(implied) == 1 && c.Secrets[0].ID != implied[0].ID {
+		for _, s := range c.Secrets {
+			d.Secrets = append(d.Secrets, secretDoc{ID: s.ID, Credential: s.Value.Reveal(), Created: s.Created})
+		}
+	}
+	if c.OAuth != (len(c.Flows) > 0) {
+		d.OAuth = &c.OAuth
+	}
+	if c.Form != c.impliedForm() {
+		d.Form = &c.Form
+	}
+	d.AuthFlows, d.Existence, d.Context, d.NoRotate = c.ExplicitAuthFlows, c.PreventUserExistenceErrors, c.PropagateUserContext, c.RotationDisabled
+}
+
+// getLater reads what came later.
+func (d *clientDoc) getLater(c *Client) {
+	c.Secrets = d.impliedSecrets()
+	if d.Secrets != nil {
+		c.Secrets = make([]ClientSecret, len(d.Secrets))
+		for i, s := range d.Secrets {
+			c.Secrets[i] = ClientSecret{ID: s.ID, Value: secret.New(s.Credential), Created: s.Created}
+		}
+	}
+	if c.OAuth = len(d.Flows) > 0; d.OAuth != nil {
+		c.OAuth = *d.OAuth
+	}
+	if c.Form = c.impliedForm(); d.Form != nil {
+		c.Form = *d.Form
+	}
+	c.ExplicitAuthFlows, c.PreventUserExistenceErrors, c.PropagateUserContext, c.RotationDisabled = d.AuthFlows, d.Existence, d.Context, d.NoRotate
+}
+
+// MarshalStored implements store.Stored. The result holds the client's secrets.
 func (c *Client) MarshalStored() ([]byte, error) {
-	return json.Marshal(clientDoc{
-		ID: c.ID, PoolID: c.PoolID, Name: c.Name, Credential: c.Secret.Reveal(),
+	d := clientDoc{
+		ID: c.ID, PoolID: c.PoolID, Name: c.Name, Credential: c.Secret().Reveal(),
 		CallbackURLs: c.CallbackURLs, LogoutURLs: c.LogoutURLs, DefaultRedirectURI: c.DefaultRedirectURI,
 		Flows: c.Flows, Scopes: c.Scopes, Providers: c.Providers,
 		IDSeconds: seconds(c.IDTokenValidity), AccessSeconds: seconds(c.AccessTokenValidity),
@@ -49,7 +108,9 @@ func (c *Client) MarshalStored() ([]byte, error) {
 		Rotate: c.RotateRefreshTokens, GraceSeconds: seconds(c.RotationGrace), Revocation: c.EnableTokenRevocation,
 		ReadAttributes: c.ReadAttributes, WriteAttributes: c.WriteAttributes,
 		Created: c.Created, Modified: c.Modified,
-	})
+	}
+	d.putLater(c)
+	return json.Marshal(d) //nolint:gosec // the body is sealed before it is stored
 }
 
 // UnmarshalStored implements store.Stored.
@@ -59,7 +120,7 @@ func (c *Client) UnmarshalStored(data []byte) error {
 		return err
 	}
 	*c = Client{
-		ID: d.ID, PoolID: d.PoolID, Name: d.Name, Secret: secret.New(d.Credential),
+		ID: d.ID, PoolID: d.PoolID, Name: d.Name,
 		CallbackURLs: d.CallbackURLs, LogoutURLs: d.LogoutURLs, DefaultRedirectURI: d.DefaultRedirectURI,
 		Flows: d.Flows, Scopes: d.Scopes, Providers: d.Providers,
 		IDTokenValidity: duration(d.IDSeconds), AccessTokenValidity: duration(d.AccessSeconds),
@@ -68,6 +129,7 @@ func (c *Client) UnmarshalStored(data []byte) error {
 		ReadAttributes: d.ReadAttributes, WriteAttributes: d.WriteAttributes,
 		Created: d.Created, Modified: d.Modified,
 	}
+	d.getLater(c)
 	return nil
 }
 

@@ -27,8 +27,20 @@ var (
 )
 
 func fullClient() pool.Client {
+	c := firstClient()
+	c.Secrets = append(c.Secrets, pool.ClientSecret{ID: "client1--1772452800123", Value: secret.New("not-a-real-secret-2"), Created: modified})
+	c.Form = pool.LifetimeForm{IDTokenUnit: "minutes", AccessTokenUnit: "hours", RefreshTokenUnit: "days", IDTokenDefault: true}
+	c.ExplicitAuthFlows, c.PreventUserExistenceErrors, c.PropagateUserContext = []string{"ALLOW_USER_SRP_AUTH"}, "ENABLED", true
+	c.RotationDisabled = true
+	return c
+}
+
+// firstClient is what a client was before the JSON API: its documents must stay readable.
+func firstClient() pool.Client {
 	return pool.Client{
-		ID: "client1", PoolID: "local_Example01", Name: "web", Secret: secret.New("not-a-real-secret"),
+		ID: "client1", PoolID: "local_Example01", Name: "web", OAuth: true,
+		Secrets:      []pool.ClientSecret{{ID: "client1--1772366400000", Value: secret.New("not-a-real-secret"), Created: created}},
+		Form:         pool.LifetimeForm{IDTokenDefault: true},
 		CallbackURLs: []string{"https://a.example/cb"}, LogoutURLs: []string{"https://a.example/"}, DefaultRedirectURI: "https://a.example/cb",
 		Flows: []string{"code"}, Scopes: []string{"openid"}, Providers: []string{"Corp"},
 		IDTokenValidity: time.Hour, AccessTokenValidity: 2 * time.Hour, RefreshTokenValidity: 72 * time.Hour, AuthSessionValidity: 4 * time.Minute,
@@ -73,6 +85,25 @@ func fullUser() pool.User {
 	}
 }
 
+// fullLocalUser has what only local users have, and what later releases added: all of it is left out where there is none.
+func fullLocalUser() pool.User {
+	return pool.User{
+		PoolID: "local_Example01", Sub: "0b9c5a7e-6a52-4a39-9d5f-0d1f6f0a3c56", Username: "jane", Status: pool.StatusForceChange, Enabled: true,
+		Attributes: attrs{"email": "jane@example.com", "email_verified": "true"}, Aliases: []string{"email"}, Groups: []string{"0123456789abcdef"},
+		Links:   []pool.PendingLink{{Provider: "Corp", Attribute: "custom:employee", Claim: "employee_id", Value: "E-8", Created: created}},
+		Created: created, Modified: modified,
+	}
+}
+
+func fullGroup() pool.Group {
+	return pool.Group{PoolID: "local_Example01", Name: "staff", Description: "who works here", RoleArn: "arn:aws:iam::123456789012:role/staff",
+		Precedence: ptr(0), GID: "0123456789abcdef", Created: created, Modified: modified}
+}
+
+func fullTemporary() pool.Temporary {
+	return pool.Temporary{PoolID: "local_Example01", Sub: "0b9c5a7e-6a52-4a39-9d5f-0d1f6f0a3c56", Password: secret.New("not-a-real-secret"), Set: created, Expires: modified}
+}
+
 // plain is what a kind keeps, without envelope and seal.
 func plain(v any) ([]byte, error) {
 	if s, ok := v.(store.Stored); ok {
@@ -84,8 +115,10 @@ func plain(v any) ([]byte, error) {
 // The golden files are what installations have on their disks: they are never rewritten for a released schema
 // number, a new one gets a new file.
 func TestStoredFormsStayReadable(t *testing.T) {
-	c, ip, p0, p, u := fullClient(), fullProvider(), firstPool(), fullPool(), fullUser()
-	for name, v := range map[string]any{"client": &c, "provider": &ip, "pool": &p0, "pool.full": &p, "user": &u} {
+	c0, c, ip, p0, p, u, l, g, tmp := firstClient(), fullClient(), fullProvider(), firstPool(), fullPool(), fullUser(), fullLocalUser(), fullGroup(), fullTemporary()
+	for name, v := range map[string]any{
+		"client": &c0, "client.full": &c, "provider": &ip, "pool": &p0, "pool.full": &p, "user": &u, "user_local": &l, "group": &g, "temporary_password": &tmp,
+	} {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join("testdata", name+".v1.json")
 			got, err := plain(v)
@@ -138,7 +171,7 @@ func TestSecretsNeitherReachTheStoreInTheClearNorAPrinter(t *testing.T) {
 	rec := &recording{Engine: f.engine}
 	f.Engine = rec
 	c := goodClient()
-	c.Secret = secret.New(hush)
+	c.Secrets = []pool.ClientSecret{{Value: secret.New(hush)}}
 	c, err1 := f.CreateClient(t.Context(), c)
 	ip.Details = pool.Details{"client_secret": secret.New(hush)}
 	ip, err2 := f.UpdateProvider(t.Context(), ip)
@@ -172,7 +205,11 @@ func TestSecretsNeitherReachTheStoreInTheClearNorAPrinter(t *testing.T) {
 
 // Whatever differs between two stored forms must show as a difference, or Apply would pass over it.
 func TestEveryFieldTakesPartInTheDifference(t *testing.T) {
-	everyField(t, fullClient(), pool.ClientFields, "ID", "PoolID", "Created", "Modified")
+	everyField(t, fullClient(), pool.ClientFields, "ID", "PoolID", "RotationDisabled", "Created", "Modified")
+	off := pool.Client{RotationDisabled: true}
+	if len(pool.DiffFields(pool.ClientFields(off), pool.ClientFields(pool.Client{}))) == 0 {
+		t.Error("rotation that is switched off in so many words does not show")
+	}
 	everyField(t, fullProvider(), pool.ProviderFields, "PoolID", "Name", "Created", "Modified")
 	everyField(t, fullPool(), pool.PoolFields, "ID", "Created", "Modified", "Deleting")
 	everyField(t, fullSettings(), func(s pool.Settings) []pool.Field { return pool.PoolFields(pool.Pool{Settings: s}) })

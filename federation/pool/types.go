@@ -71,7 +71,9 @@ type Client struct {
 	ID     string // 26 of [a-z0-9]; 1 to 128 of [\w+] when given by the admin
 	PoolID string
 	Name   string
-	Secret secret.Text // empty: a public client
+	// Secrets are those that the client may prove itself with, the newest last: none of a public client, two while applications move
+	// from one to the next. See SecretMatches.
+	Secrets []ClientSecret
 
 	CallbackURLs       []string
 	LogoutURLs         []string
@@ -79,17 +81,31 @@ type Client struct {
 	Flows              []string // AllowedOAuthFlows: code
 	Scopes             []string // AllowedOAuthScopes
 	Providers          []string // SupportedIdentityProviders, in the order of the sign-in page
+	// OAuth lets the client use the OAuth endpoints (AllowedOAuthFlowsUserPoolClient). Without it flows, scopes and URLs are kept and
+	// have no effect. See MayUse.
+	OAuth bool
+
+	// ExplicitAuthFlows are the ways of the JSON API to sign in, as given; nil is the default. See AuthFlows.
+	ExplicitAuthFlows []string
+	// PreventUserExistenceErrors is ENABLED, LEGACY or, where it was not given, "", which is LEGACY.
+	PreventUserExistenceErrors string
+	// PropagateUserContext lets the client say where its users are (EnablePropagateAdditionalUserContextData).
+	PropagateUserContext bool
 
 	// Lifetimes. Zero values are replaced by the defaults when a client is created.
 	IDTokenValidity      time.Duration // 5 minutes to 1 day; 1 hour
 	AccessTokenValidity  time.Duration // 5 minutes to 1 day; 1 hour
 	RefreshTokenValidity time.Duration // 1 hour to 10 years; 30 days
 	AuthSessionValidity  time.Duration // of a sign-in under way, 3 to 15 minutes; 3 minutes
+	// Form is how the lifetimes were given, so that they are shown again in the same way.
+	Form LifetimeForm
 
 	// RotateRefreshTokens replaces the refresh token at every use; the one before
 	// still works for RotationGrace (0 to 60 s), for clients that lost an answer.
 	RotateRefreshTokens bool
 	RotationGrace       time.Duration
+	// RotationDisabled says that rotation was switched off in so many words, which is shown again. It means the same as nothing.
+	RotationDisabled bool
 
 	// EnableTokenRevocation puts origin_jti into tokens, by which they can be revoked. Default true.
 	EnableTokenRevocation bool
@@ -205,7 +221,7 @@ type UserStatus string
 // The statuses that the model says are in use.
 const (
 	StatusUnconfirmed      UserStatus = "UNCONFIRMED"           // has signed up and has not confirmed it
-	StatusConfirmed        UserStatus = "CONFIRMED"             //
+	StatusConfirmed        UserStatus = "CONFIRMED"             // can sign in
 	StatusForceChange      UserStatus = "FORCE_CHANGE_PASSWORD" // made by an administrator, with a temporary password
 	StatusResetRequired    UserStatus = "RESET_REQUIRED"        // needs a new password before the next sign-in
 	StatusExternalProvider UserStatus = "EXTERNAL_PROVIDER"     // made by a sign-in through an identity provider
@@ -220,6 +236,7 @@ type User struct {
 	Enabled    bool              `json:"enabled"`
 	Attributes map[string]string `json:"attrs"`
 	Identities []LinkedIdentity  `json:"ids,omitempty"`
+	Links      []PendingLink     `json:"links,omitempty"` // identities that have not signed in yet
 	// Groups are the ids (Group.GID) of the groups that the user is in, in the order of joining. One that no group has is of a group
 	// that was deleted, and counts for nothing: see Directory.GroupsOf.
 	Groups []string `json:"groups,omitempty"`

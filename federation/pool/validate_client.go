@@ -39,20 +39,6 @@ const LocalProvider = "COGNITO"
 // standardScopes are the scopes that every pool has; those of resource servers have the form identifier/scope.
 var standardScopes = []string{"openid", "email", "phone", "profile", "aws.cognito.signin.user.admin"}
 
-// withDefaults replaces zero lifetimes.
-func (c Client) withDefaults() Client {
-	set := func(d *time.Duration, def time.Duration) {
-		if *d == 0 {
-			*d = def
-		}
-	}
-	set(&c.IDTokenValidity, defaultTokenValidity)
-	set(&c.AccessTokenValidity, defaultTokenValidity)
-	set(&c.RefreshTokenValidity, defaultRefreshValidity)
-	set(&c.AuthSessionValidity, defaultAuthSession)
-	return c
-}
-
 // ValidateClient returns everything that is wrong with a client of the pool p, whose providers have the given names.
 func ValidateClient(c Client, p Pool, providers []string) []Problem {
 	var ps Problems
@@ -62,16 +48,59 @@ func ValidateClient(c Client, p Pool, providers []string) []Problem {
 	if !clientIDPattern.MatchString(c.ID) {
 		ps.add("ClientId", "must have 1 to 128 characters of letters, digits, _ and +")
 	}
-	if !c.Secret.IsZero() && !clientSecretPattern.MatchString(c.Secret.Reveal()) {
-		ps.add("ClientSecret", "must have 1 to 128 printable ASCII characters and no space")
-	}
+	validateSecrets(&ps, c)
 	validateURLs(&ps, c)
 	validateOAuth(&ps, c)
+	validateAuthFlows(&ps, c)
 	validateLifetimes(&ps, c)
 	validateProviderNames(&ps, c.Providers, providers)
 	validatePermissions(&ps, "ReadAttributes", c.ReadAttributes, p)
 	validatePermissions(&ps, "WriteAttributes", c.WriteAttributes, p)
 	return ps
+}
+
+func validateSecrets(ps *Problems, c Client) {
+	for i, s := range c.Secrets {
+		path := "ClientSecret"
+		if i < len(c.Secrets)-1 {
+			path = "AdditionalClientSecret"
+		}
+		if !clientSecretPattern.MatchString(s.Value.Reveal()) {
+			ps.add(path, "must have 1 to 128 printable ASCII characters and no space")
+		} else if i > 0 && holds(c.Secrets[:i], s.Value) >= 0 {
+			ps.add(path, "must differ from the other one")
+		}
+	}
+	if len(c.Secrets) > maxClientSecrets {
+		ps.add("ClientSecret", "at most two at a time are possible")
+	}
+	if c.PropagateUserContext && !c.Confidential() {
+		ps.add("EnablePropagateAdditionalUserContextData", "needs a client with a secret")
+	}
+}
+
+// validateAuthFlows checks the ways of the JSON API to sign in.
+func validateAuthFlows(ps *Problems, c Client) {
+	const path = "ExplicitAuthFlows"
+	older := 0
+	for i, f := range c.ExplicitAuthFlows {
+		_, legacy := legacyAuthFlows[f]
+		switch {
+		case legacy:
+			older++
+		case !slices.Contains(authFlows, f):
+			ps.add(at(path, i), "must be one of "+strings.Join(authFlows, ", "))
+		case f == allowRefresh && c.RotateRefreshTokens:
+			ps.add(at(path, i), allowRefresh+" and RefreshTokenRotation exclude each other: rotated tokens are for GetTokensFromRefreshToken and the token endpoint")
+		}
+	}
+	if older > 0 && older < len(c.ExplicitAuthFlows) {
+		ps.add(path, "values that begin with ALLOW_ cannot stand beside older ones")
+	}
+	noRepeats(ps, path, c.ExplicitAuthFlows)
+	if p := c.PreventUserExistenceErrors; p != "" && p != "ENABLED" && p != "LEGACY" {
+		ps.add("PreventUserExistenceErrors", "must be ENABLED or LEGACY")
+	}
 }
 
 func validateURLs(ps *Problems, c Client) {
@@ -118,14 +147,14 @@ func validateOAuth(ps *Problems, c Client) {
 		}
 	}
 	noRepeats(ps, "AllowedOAuthScopes", c.Scopes)
-	if len(c.Flows)+len(c.Scopes)+len(c.CallbackURLs) == 0 {
+	if !c.OAuth {
 		return // a client of the JSON API only
 	}
 	if len(c.Flows) == 0 {
-		ps.add("AllowedOAuthFlows", "is required where scopes or callback URLs are given: [code]")
+		ps.add("AllowedOAuthFlows", "is required of a client that may use OAuth: [code]")
 	}
 	if len(c.Scopes) == 0 {
-		ps.add("AllowedOAuthScopes", "is required where flows or callback URLs are given")
+		ps.add("AllowedOAuthScopes", "is required of a client that may use OAuth")
 	}
 	if slices.Contains(c.Flows, "code") && len(c.CallbackURLs) == 0 {
 		ps.add("CallbackURLs", "the flow code needs at least one")

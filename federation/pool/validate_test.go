@@ -78,9 +78,16 @@ func goodClient() pool.Client {
 	return pool.Client{
 		ID: "exampleclient0000000000001", PoolID: "local_Example01", Name: "web",
 		CallbackURLs: []string{"https://app.example.com/callback"}, LogoutURLs: []string{"https://app.example.com/"},
-		Flows: []string{"code"}, Scopes: []string{"openid", "email"}, Providers: []string{"Corp", "COGNITO"},
+		OAuth: true, Flows: []string{"code"}, Scopes: []string{"openid", "email"}, Providers: []string{"Corp", "COGNITO"},
 		IDTokenValidity: time.Hour, AccessTokenValidity: time.Hour, RefreshTokenValidity: 24 * time.Hour, AuthSessionValidity: 3 * time.Minute,
 	}
+}
+
+func secrets(values ...string) (out []pool.ClientSecret) {
+	for _, v := range values {
+		out = append(out, pool.ClientSecret{Value: secret.New(v)})
+	}
+	return out
 }
 
 func TestValidateClient(t *testing.T) {
@@ -95,13 +102,27 @@ func TestValidateClient(t *testing.T) {
 		change func(client)
 		want   string
 	}{
-		"good":                     {func(client) {}, ""},
-		"API only":                 {func(c client) { c.Flows, c.Scopes, c.CallbackURLs = nil, nil, nil }, ""},
-		"no name":                  {func(c client) { c.Name = "" }, "ClientName: must have"},
-		"id with a dash":           {func(c client) { c.ID = "a-b" }, "ClientId: must have"},
-		"id of 129":                {func(c client) { c.ID = strings.Repeat("a", 129) }, "ClientId: must have"},
-		"secret with a space":      {func(c client) { c.Secret = secret.New("two words") }, "ClientSecret: must have 1 to 128"},
-		"secret of 24":             {func(c client) { c.Secret = secret.New(strings.Repeat("s", 24)) }, ""},
+		"good":                      {func(client) {}, ""},
+		"API only":                  {func(c client) { c.OAuth, c.Flows, c.Scopes, c.CallbackURLs = false, nil, nil, nil }, ""},
+		"URLs that wait for OAuth":  {func(c client) { c.OAuth, c.Flows, c.Scopes = false, nil, nil }, ""},
+		"no name":                   {func(c client) { c.Name = "" }, "ClientName: must have"},
+		"id with a dash":            {func(c client) { c.ID = "a-b" }, "ClientId: must have"},
+		"id of 129":                 {func(c client) { c.ID = strings.Repeat("a", 129) }, "ClientId: must have"},
+		"secret with a space":       {func(c client) { c.Secrets = secrets("two words") }, "ClientSecret: must have 1 to 128"},
+		"secret of 24":              {func(c client) { c.Secrets = secrets(strings.Repeat("s", 24)) }, ""},
+		"older secret too long":     {func(c client) { c.Secrets = secrets(strings.Repeat("s", 129), "new") }, "AdditionalClientSecret: must have 1 to 128"},
+		"the same secret twice":     {func(c client) { c.Secrets = secrets("same", "same") }, "ClientSecret: must differ"},
+		"three secrets":             {func(c client) { c.Secrets = secrets("a", "b", "c") }, "ClientSecret: at most two"},
+		"the mark for a stored one": {func(c client) { c.Secrets = []pool.ClientSecret{{Value: pool.StoredSecret()}} }, "ClientSecret: must have 1 to 128"},
+		"context of a public one":   {func(c client) { c.PropagateUserContext = true }, "EnablePropagateAdditionalUserContextData: needs a client with a secret"},
+		"unknown auth flow":         {func(c client) { c.ExplicitAuthFlows = []string{"ALLOW_ALL"} }, "ExplicitAuthFlows[0]: must be one of ALLOW_USER_AUTH"},
+		"auth flow twice":           {func(c client) { c.ExplicitAuthFlows = []string{"ALLOW_USER_AUTH", "ALLOW_USER_AUTH"} }, "ExplicitAuthFlows[1]: repeats"},
+		"older auth flows":          {func(c client) { c.ExplicitAuthFlows = []string{"ADMIN_NO_SRP_AUTH", "USER_PASSWORD_AUTH"} }, ""},
+		"auth flows of two ages":    {func(c client) { c.ExplicitAuthFlows = []string{"ADMIN_NO_SRP_AUTH", "ALLOW_USER_AUTH"} }, "ExplicitAuthFlows: values that begin"},
+		"rotation and refresh": {func(c client) {
+			c.RotateRefreshTokens, c.ExplicitAuthFlows = true, []string{"ALLOW_REFRESH_TOKEN_AUTH"}
+		}, "ExplicitAuthFlows[0]: ALLOW_REFRESH_TOKEN_AUTH and RefreshTokenRotation exclude"},
+		"unknown existence":        {func(c client) { c.PreventUserExistenceErrors = "DISABLED" }, "PreventUserExistenceErrors: must be"},
 		"plain http":               {func(c client) { c.CallbackURLs = []string{"http://a.example/"} }, "CallbackURLs[0]: must use https"},
 		"bad logout URL":           {func(c client) { c.LogoutURLs = []string{"https://a.example/", "x"} }, "LogoutURLs[1]: must be an absolute"},
 		"101 URLs":                 {func(c client) { c.CallbackURLs = many(101) }, "CallbackURLs: at most 100"},

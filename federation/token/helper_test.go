@@ -99,7 +99,7 @@ func newWorld(t testing.TB, alg string) *world {
 	w.grants = &token.Grants{Engine: w.engine, Ring: w.ring, Now: w.clock.Now}
 	w.pool = pool.Pool{ID: "local_Example01", SigningAlgorithm: alg}
 	w.client = pool.Client{
-		ID: "exampleclient0000000000001", PoolID: w.pool.ID, Secret: secret.New("s3cret"),
+		ID: "exampleclient0000000000001", PoolID: w.pool.ID, Secrets: []pool.ClientSecret{{Value: secret.New("s3cret")}},
 		IDTokenValidity: time.Hour, AccessTokenValidity: time.Hour, RefreshTokenValidity: 30 * 24 * time.Hour,
 		EnableTokenRevocation: true,
 	}

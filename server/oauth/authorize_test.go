@@ -316,7 +316,7 @@ func TestAuthorizeWithoutTheCodeFlow(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.Flows, c.Scopes, c.CallbackURLs = nil, nil, nil
+	c.OAuth, c.Flows, c.Scopes, c.CallbackURLs = false, nil, nil, nil
 	if _, err := w.Directory.UpdateClient(t.Context(), c); err != nil {
 		t.Fatal(err)
 	}

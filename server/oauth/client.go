@@ -73,9 +73,9 @@ func (s *Service) identify(ctx context.Context, poolID string, p presented) (poo
 		return refuse(fmt.Errorf("%w: %w", ErrClientUnknown, err))
 	case err != nil:
 		return tried, err
-	case client.Secret.IsZero() && p.secret == "":
+	case !client.Confidential() && p.secret == "":
 		return client, nil
-	case !client.Secret.Equal(p.secret):
+	case !client.SecretMatches(p.secret):
 		return refuse(fmt.Errorf("client %s: %w", client.ID, ErrClientSecret))
 	}
 	return client, nil

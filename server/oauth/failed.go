@@ -41,7 +41,7 @@ func (s *Service) nativeFailed(c echo.Context, client pool.Client, provider stri
 	s.trace(c, trace.Failure{
 		Trace: trace.Trace{Kind: trace.SignIn, Pool: client.PoolID, Client: client.ID, Provider: provider,
 			Shown: trace.Shown{Where: trace.AtClient, Error: err.Code}},
-		Err: err.Err, Ours: !client.Secret.IsZero(),
+		Err: err.Err, Ours: client.Confidential(),
 	})
 }
 

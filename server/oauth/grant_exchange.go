@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
-	"slices"
 
 	"github.com/weir-id/weir/federation"
 	"github.com/weir-id/weir/federation/fault"
@@ -26,7 +25,7 @@ const (
 // is what the app gave the SDK. What is issued is an access token with the ID and refresh token of the code grant beside it. There is no
 // delegation, and no choice of an audience: a pool's tokens are for the client.
 func (s *Service) grantExchange(ctx context.Context, c pool.Client, form url.Values) (due, error) {
-	if err := exchangeRequest(c, form); err != nil {
+	if err := exchangeRequest(form); err != nil {
 		return due{}, err
 	}
 	asked, err := scopes(c, form.Get("scope"))
@@ -42,12 +41,10 @@ func (s *Service) grantExchange(ctx context.Context, c pool.Client, form url.Val
 }
 
 // exchangeRequest refuses what cannot be meant, before anything is looked at.
-func exchangeRequest(c pool.Client, form url.Values) error {
+func exchangeRequest(form url.Values) error {
 	refuse := func(code, public string) error { return &web.OAuthError{Code: code, Err: invalid(public)} }
 	wanted := form.Get("requested_token_type")
 	switch {
-	case !slices.Contains(c.Flows, "code"): // it may not have tokens of this endpoint at all
-		return refuse("unauthorized_client", "This client may not use OAuth: add code to its AllowedOAuthFlows.")
 	case form.Get("subject_token") == "":
 		return refuse("invalid_request", "subject_token is required.")
 	case form.Get("subject_token_type") != tokenTypeID:

@@ -130,6 +130,9 @@ func redirectURI(c pool.Client, asked string) (string, error) {
 	return asked, nil
 }
 
+// needsOAuth says what a client lacks that may not use the OAuth endpoints.
+const needsOAuth = "it needs code in its AllowedOAuthFlows, and AllowedOAuthFlowsUserPoolClient."
+
 func responseType(c pool.Client, v url.Values) (string, error) {
 	switch {
 	case v.Has("request"):
@@ -142,8 +145,8 @@ func responseType(c pool.Client, v url.Values) (string, error) {
 		return "invalid_request", invalid("response_type is required: use code.")
 	case v.Get("response_type") != "code":
 		return "unsupported_response_type", invalid("response_type must be code.")
-	case !slices.Contains(c.Flows, "code"):
-		return "unauthorized_client", invalid("This client may not use the authorization code flow: add code to its AllowedOAuthFlows.")
+	case !c.MayUse("code"):
+		return "unauthorized_client", invalid("This client may not use the authorization code flow: " + needsOAuth)
 	}
 	return "", nil
 }
@@ -179,7 +182,7 @@ func pkce(a *Authorization, v url.Values) error {
 	switch {
 	case challenge == "" && method != "":
 		return invalid("code_challenge_method without code_challenge.")
-	case challenge == "" && a.Client.Secret.IsZero():
+	case challenge == "" && !a.Client.Confidential():
 		return invalid("This client has no secret and must use PKCE: code_challenge is required.")
 	case challenge == "":
 		return nil

@@ -73,7 +73,7 @@ func (s *Service) Introspect(c echo.Context) error {
 	if err != nil {
 		return unauthorized(err)
 	}
-	if client.Secret.IsZero() {
+	if !client.Confidential() {
 		return &web.OAuthError{Status: http.StatusUnauthorized, Code: "invalid_client", Challenge: "Basic",
 			Err: fault.New(fault.Unauthenticated, "Introspection needs a client with a secret.", nil)}
 	}

@@ -78,6 +78,8 @@ func (s *Service) exchange(ctx context.Context, client pool.Client, kind string,
 		return tokenAnswer{}, &web.OAuthError{Code: "invalid_request", Err: invalid("grant_type is required.")}
 	case !ok:
 		return tokenAnswer{}, &web.OAuthError{Code: "unsupported_grant_type", Err: invalid("grant_type must be authorization_code, refresh_token or " + exchangeGrant + ".")}
+	case !client.MayUse("code"): // it may not have tokens of this endpoint at all, those of an earlier sign-in included
+		return tokenAnswer{}, &web.OAuthError{Code: "unauthorized_client", Err: invalid("This client may not use OAuth: " + needsOAuth)}
 	}
 	d, err := run(s, ctx, client, form)
 	if err != nil {

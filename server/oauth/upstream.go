@@ -82,7 +82,7 @@ func (s *Service) mayHave(ctx context.Context, client pool.Client, access token.
 		return fault.New(fault.Denied, "This application may not have access to that identity provider.", fmt.Errorf("client %s: %w", client.ID, cause))
 	}
 	switch {
-	case client.Secret.IsZero():
+	case !client.Confidential():
 		return deny(ErrPublic)
 	case access.GrantID == "":
 		return deny(ErrNoGrant)

@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -45,7 +46,10 @@ func (s *Service) initiateAuth(ctx context.Context, _ Caller, in *api.InitiateAu
 		return nil, refuse("InvalidParameterException",
 			"The client replaces its refresh tokens at every use (RefreshTokenRotation): call GetTokensFromRefreshToken.", nil)
 	}
-	if !c.Secret.IsZero() {
+	if !slices.Contains(c.AuthFlows(), "ALLOW_REFRESH_TOKEN_AUTH") {
+		return nil, refuse("InvalidParameterException", "Auth flow not enabled for this client: ALLOW_REFRESH_TOKEN_AUTH is not among its ExplicitAuthFlows.", nil)
+	}
+	if c.Confidential() {
 		if err := s.secretHash(ctx, c, refresh.Reveal(), in.AuthParameters["SECRET_HASH"]); err != nil {
 			return nil, err
 		}
@@ -66,10 +70,12 @@ func (s *Service) secretHash(ctx context.Context, c pool.Client, refresh string,
 	}
 	got, _ := base64.StdEncoding.DecodeString(given.Reveal())
 	good := false
-	for _, name := range []string{u.Username, u.Sub} {
-		mac := hmac.New(sha256.New, []byte(c.Secret.Reveal()))
-		mac.Write([]byte(name + c.ID))
-		good = hmac.Equal(mac.Sum(nil), got) || good
+	for _, key := range c.Secrets {
+		for _, name := range []string{u.Username, u.Sub} {
+			mac := hmac.New(sha256.New, []byte(key.Value.Reveal()))
+			mac.Write([]byte(name + c.ID))
+			good = hmac.Equal(mac.Sum(nil), got) || good
+		}
 	}
 	if !good {
 		return refuse("NotAuthorizedException", "SecretHash does not match for the client: "+c.ID, nil)
@@ -94,11 +100,11 @@ func (s *Service) getTokensFromRefreshToken(
 // clientProven compares the secret of a client that has one.
 func clientProven(c pool.Client, given api.Secret, kind string) error {
 	switch {
-	case c.Secret.IsZero() && given.IsZero():
+	case !c.Confidential() && given.IsZero():
 		return nil
-	case !c.Secret.IsZero() && given.IsZero():
+	case c.Confidential() && given.IsZero():
 		return refuse(kind, "Client "+c.ID+" is configured with secret but CLIENT_SECRET was not received", nil)
-	case !c.Secret.Equal(given.Reveal()):
+	case !c.SecretMatches(given.Reveal()):
 		return refuse(kind, "Invalid client secret", nil)
 	}
 	return nil
