@@ -17,7 +17,6 @@ import (
 
 	"github.com/weir-id/weir/cmd/weir/demo"
 	"github.com/weir-id/weir/config"
-	"github.com/weir-id/weir/federation/notify"
 	"github.com/weir-id/weir/federation/pool"
 	"github.com/weir-id/weir/federation/secret"
 	"github.com/weir-id/weir/providers/oidc/oidctest"
@@ -75,7 +74,6 @@ func runDemo(ctx context.Context, dir string, stdout, stderr io.Writer) (err err
 		return err
 	}
 	defer func() { err = errors.Join(err, n.close()) }()
-	n.broker.Outbox = notify.Log{Logger: log}
 	plan, err := n.directory.Plan(ctx, demoSpec(broker, upstream, shop))
 	if err != nil {
 		return err
@@ -131,6 +129,7 @@ func demoConfig(dir, broker string) *config.Config {
 	return &config.Config{
 		BaseURL:     broker,
 		Region:      "local",
+		Outbox:      config.OutboxLog,
 		Store:       config.Store{Kind: config.StoreBolt, Path: filepath.Join(dir, "weir.db")},
 		SealingKeys: config.SealingKeys{File: filepath.Join(dir, "sealing.keys"), Create: true},
 		Outgoing:    config.Outgoing{AllowPrivate: true},
