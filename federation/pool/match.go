@@ -72,13 +72,14 @@ func (d *Directory) arrived(ctx context.Context, p Pool, in SignIn, e store.Entr
 	return SignInResult{User: u, Changed: m.changed, Matched: links[0].Claim}, err
 }
 
-// putSignedIn writes what a sign-in changed of e. What the provider said may be a local user's name already: it stays theirs, and says nothing
-// against this person. Errors: errLost.
+// putSignedIn writes what a sign-in changed of e. A new address that the provider vouches for becomes a name as the pool's settings have it, and
+// nothing else: people may choose freely what some providers say of them. What is a local user's name already stays theirs, and says
+// nothing against this person. Errors: errLost.
 func (d *Directory) putSignedIn(ctx context.Context, p Pool, e store.Entry[User], u *User) error {
-	p.settleAliases(e.Value, u, true)
+	p.settleAliases(e.Value, u, claimVerified)
 	_, err := d.users().Put(ctx, u, e.Version)
 	if errors.Is(err, store.ErrTaken) {
-		p.settleAliases(e.Value, u, false)
+		p.settleAliases(e.Value, u, claimNone)
 		_, err = d.users().Put(ctx, u, e.Version)
 	}
 	if errors.Is(err, store.ErrConflict) {

@@ -77,6 +77,55 @@ func TestMembership(t *testing.T) {
 	wantCode(t, err, fault.NotFound)
 }
 
+func TestPagesOfAUsersGroups(t *testing.T) {
+	f := newFixture(t)
+	a, _ := twoPools(t, f, 2)
+	sub, other := subOf(t, f, a.ID, "Corp_S00"), subOf(t, f, a.ID, "Corp_S01")
+	for i, name := range []string{"e", "d", "c", "b", "a"} {
+		g := pool.Group{PoolID: a.ID, Name: name}
+		if i < 3 {
+			g.Precedence = ptr(i * 100 % 150)
+		}
+		if _, err := f.CreateGroup(t.Context(), g); err != nil {
+			t.Fatal(err)
+		}
+		if err := f.AddToGroup(t.Context(), a.ID, sub, name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	u, err := f.User(t.Context(), a.ID, sub)
+	if err != nil {
+		t.Fatal(err)
+	}
+	someone, err := f.User(t.Context(), a.ID, other)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, limit := range []int{1, 2, 3, 5, 60} {
+		got, after := "", ""
+		for {
+			page, next, err := f.UserGroups(t.Context(), u, after, limit)
+			if err != nil || len(page) > limit {
+				t.Fatalf("%d groups, %v", len(page), err)
+			}
+			for _, g := range page {
+				got += g.Name
+			}
+			if after = next; next == "" {
+				break
+			}
+			_, _, err = f.UserGroups(t.Context(), someone, next, limit)
+			wantCode(t, err, fault.Invalid)
+		}
+		if got != "ecdab" {
+			t.Errorf("by %d: %s", limit, got)
+		}
+	}
+	if page, next, err := f.UserGroups(t.Context(), someone, "", 60); err != nil || len(page) > 0 || next != "" {
+		t.Errorf("%v, %v", page, err)
+	}
+}
+
 // A group that is made again under a name has none of the members of the one before, whatever an interrupted deletion left.
 func TestADeletedGroupsMembersDoNotComeBack(t *testing.T) {
 	f := newFixture(t)
