@@ -55,7 +55,7 @@ vuln: bin/govulncheck ## known vulnerabilities in what the binary calls, if the 
 
 .PHONY: bench
 bench: ## the benchmarks (PKG=./federation/token ARGS=-bench=Sign)
-	$(GO) test -run '^$$' -bench . -benchmem $(ARGS) $(PKG)
+	$(GO) test -run '^$$' -bench . -benchmem -timeout 60m $(ARGS) $(PKG)
 
 .PHONY: fuzz
 fuzz: ## every fuzz target for FUZZTIME each (default 10s)

@@ -15,6 +15,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/weir-id/weir/federation/pool/api"
 	"github.com/weir-id/weir/federation/secret"
 )
 
@@ -115,6 +116,13 @@ func (d *decoder) check(c *Config) {
 		c.Apply[i] = d.resolvePath(file)
 	}
 	d.checkAdminKeys(c)
+	switch c.Outbox {
+	case OutboxNone:
+	case OutboxLog:
+		c.Warnings = append(c.Warnings, "outbox: messages to people are written to the log, temporary passwords among them: whoever reads the log can sign in as they")
+	default:
+		d.at("outbox", "want none or log")
+	}
 	if c.Log.Format != FormatJSON && c.Log.Format != FormatText {
 		d.at("log.format", "want json or text")
 	}
@@ -256,7 +264,7 @@ func (d *decoder) checkAdminKeys(c *Config) {
 	}
 }
 
-// checkPolicy judges who a key is and what it may do. Whether the operations exist is for the API to say.
+// checkPolicy judges who a key is and what it may do.
 func (d *decoder) checkPolicy(path string, k *AdminKey) {
 	switch name := path + ".name"; {
 	case !d.has(name):
@@ -270,6 +278,8 @@ func (d *decoder) checkPolicy(path string, k *AdminKey) {
 	for j, op := range k.Allow {
 		if !operationShape.MatchString(op) {
 			d.at(fmt.Sprintf("%s.allow[%d]", path, j), `want *, the name of an operation, such as ListUsers, or its beginning and *, such as List*`)
+		} else if !namesOperation(op) {
+			d.at(fmt.Sprintf("%s.allow[%d]", path, j), "no operation of the API has this name: see docs/api.md")
 		}
 	}
 	if len(k.Allow) > 1 && slices.Contains(k.Allow, "*") {
@@ -283,6 +293,14 @@ func (d *decoder) checkPolicy(path string, k *AdminKey) {
 			d.at(fmt.Sprintf("%s.pools[%d]", path, j), "want the id of a pool, such as local_Example01")
 		}
 	}
+}
+
+// namesOperation reports whether an entry of a policy means any operation at all: a slip would quietly allow nothing.
+func namesOperation(entry string) bool {
+	prefix, open := strings.CutSuffix(entry, "*")
+	return slices.ContainsFunc(api.OperationNames(), func(name string) bool {
+		return name == entry || open && strings.HasPrefix(name, prefix)
+	})
 }
 
 func (d *decoder) checkTLS(c *Config) {

@@ -33,6 +33,8 @@ type Config struct {
 	Apply []string `yaml:"apply"`
 	// AdminKeys may call the administrative operations of the JSON API.
 	AdminKeys []AdminKey `yaml:"admin_keys"`
+	// Outbox says where messages to people go: OutboxNone or OutboxLog. Default none: who has to be told something is refused.
+	Outbox string `yaml:"outbox"`
 	// Outgoing rules the requests that Weir makes.
 	Outgoing Outgoing `yaml:"outgoing"`
 	// Log says what the log looks like.
@@ -67,6 +69,12 @@ type AdminKey struct {
 	Allow           []string    `yaml:"allow"`             // *, names of operations, or beginnings of names and *; required
 	Pools           []string    `yaml:"pools"`             // ids of the pools that the key is for. Default, and nil, every pool
 }
+
+// The outboxes.
+const (
+	OutboxNone = "none"
+	OutboxLog  = "log" // each message is a line of the log, passwords and codes in it
+)
 
 // Outgoing rules the requests to providers.
 type Outgoing struct {
@@ -103,6 +111,7 @@ func Load(path string, env func(string) (string, bool)) (*Config, error) {
 		Listen:           "127.0.0.1:8080",
 		OperationsListen: "127.0.0.1:9090",
 		Region:           "local",
+		Outbox:           OutboxNone,
 		Log:              Log{Format: FormatJSON, Level: slog.LevelInfo},
 	}
 	if err := decodeFile(path, maxConfigFile, env, c, func(d *decoder) { d.check(c) }); err != nil {

@@ -93,6 +93,7 @@ func TestDesignedWeirFileLoads(t *testing.T) {
 		SealingKeys: config.SealingKeys{File: "/etc/weir/sealing.keys", Create: true},
 		Apply:       []string{filepath.Join(dir, "pool.yaml")},
 		AdminKeys:   []config.AdminKey{{AccessKeyID: "WEIRADMIN", SecretAccessKey: secret.New("admin-secret-of-some-length"), Name: "WEIRADMIN", Allow: []string{"*"}}},
+		Outbox:      config.OutboxNone,
 		Log:         config.Log{Format: config.FormatJSON, Level: slog.LevelInfo},
 	}
 	if !reflect.DeepEqual(got, want) {

@@ -83,7 +83,8 @@ func TestStores(t *testing.T) {
 
 func TestWarnings(t *testing.T) {
 	for extra, want := range map[string]string{
-		"trusted_proxies: [0.0.0.0/0]\n":                                             "trusted_proxies",
+		"outbox: log\n":                  "outbox",
+		"trusted_proxies: [0.0.0.0/0]\n": "trusted_proxies",
 		"admin_keys: [{access_key_id: A, secret_access_key: short, allow: ['*']}]\n": "admin_keys[0].secret_access_key is shorter",
 	} {
 		c, err := load(t, extra)

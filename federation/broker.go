@@ -38,6 +38,7 @@ type Broker struct {
 	Ring      *secret.Ring
 	Replays   *replay.Messages // what Exchange and Notice were used for
 	Erasures  *erasure.Requests
+	Outbox    Outbox // nil: people are sent nothing
 	Audit     audit.Recorder
 	Now       func() time.Time
 }
@@ -164,6 +165,9 @@ func (b *Broker) admit(ctx context.Context, p pool.Pool, idp pool.IdentityProvid
 	if err != nil {
 		return Login{}, err
 	}
+	if res.Matched != "" {
+		b.Audit.Record(ctx, audit.IdentityMatched{Pool: p.ID, Sub: res.User.Sub, Provider: idp.Name, Claim: res.Matched})
+	}
 	if want := req.Subject; want != "" && want != res.User.Sub {
 		return Login{}, fault.New(fault.LoginRequired, "Somebody else signed in than the application asked for.",
 			fmt.Errorf("user %s signed in, the id_token_hint was of %s", res.User.Sub, want))
@@ -214,7 +218,7 @@ func (b *Broker) mapped(p pool.Pool, idp pool.IdentityProvider, id Identity) (po
 	if err := res.Err(); err != nil {
 		return pool.SignIn{}, fault.New(fault.Invalid, "The identity provider sent an attribute that cannot be kept.", err)
 	}
-	return pool.SignIn{Provider: idp, Issuer: id.Issuer, Subject: id.Subject, Attributes: res.Attributes}, nil
+	return pool.SignIn{Provider: idp, Issuer: id.Issuer, Subject: id.Subject, Attributes: res.Attributes, Exact: rules.Texts(id.Claims)}, nil
 }
 
 // grant writes the code, and with it the session where g does not continue one.

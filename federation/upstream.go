@@ -121,7 +121,7 @@ func (b *Broker) source(p Provider) upstream.Source {
 // keep keeps the tokens of a sign-in where the configuration says so. They are not what the person came for: where they cannot be kept the
 // sign-in goes on, and the audit stream says so. An application that asks for them is told to have the person sign in again.
 //
-// The one error is that the user is gone or disabled. Whoever deletes a user disables them first and then takes what is kept; a sign-in that
+// The one error is that the user is gone or disabled, or has the identity no more. Whoever deletes a user disables them first and then takes what is kept; a sign-in that
 // was under way keeps first and then looks at the user. So one of the two sees what the other did.
 func (b *Broker) keep(ctx context.Context, idp pool.IdentityProvider, id Identity, u pool.User) error {
 	if !idp.KeepsTokens() || id.Tokens.Access.IsZero() {
@@ -133,11 +133,16 @@ func (b *Broker) keep(ctx context.Context, idp pool.IdentityProvider, id Identit
 		return nil //nolint:nilerr // recorded, and no reason to keep the person out
 	}
 	now, err := b.Directory.User(ctx, u.PoolID, u.Sub)
-	if err == nil && now.Enabled {
+	linked := now.HasIdentity(idp.Name, id.Subject)
+	if err == nil && now.Enabled && linked {
 		return nil
 	}
 	if err != nil && fault.CodeOf(err) != fault.NotFound {
 		return err
+	}
+	if err == nil && !linked {
+		return fault.New(fault.Denied, "This account is not linked to the user any more.",
+			fmt.Errorf("an identity of user %s was unlinked during the sign-in: %w", u.Sub, errors.Join(errDisabled, b.drop(ctx, k))))
 	}
 	return fault.New(fault.Denied, "User is disabled.",
 		fmt.Errorf("user %s was disabled or deleted during the sign-in: %w", u.Sub, errors.Join(errDisabled, err, b.drop(ctx, k))))

@@ -220,6 +220,25 @@ func verified(r rule, value string, outcome Outcome, addressed bool) (string, Ou
 	return "false", Written, `only true and "true" count as verified`
 }
 
+// Texts returns, for the attributes whose claim is one text (a JSON string), that text as it is. What is a list, a number or anything
+// else is left out, and so are constants: who is known by a claim is known by exactly what the provider says.
+func (r *Rules) Texts(c Claims) map[string]string {
+	if r == nil {
+		return nil
+	}
+	out := map[string]string{}
+	for _, rule := range r.rules {
+		if rule.isConstant {
+			continue
+		}
+		v, _ := rule.lookup(c)
+		if text, ok := v.(string); ok && text != "" {
+			out[rule.attribute] = text
+		}
+	}
+	return out
+}
+
 // Claims returns the names of the claims that the rules begin at, sorted and each once: phone of phone.number[0]. Constants have none.
 func (r *Rules) Claims() []string {
 	if r == nil {

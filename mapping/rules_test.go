@@ -350,3 +350,26 @@ func TestClaimsThatAMappingBeginsAt(t *testing.T) {
 		t.Errorf("claims of no rules %q", got)
 	}
 }
+
+func TestClaimsThatAreOneText(t *testing.T) {
+	r, err := mapping.Compile(map[string]string{
+		"email": "email", "name": "=Jane", "nickname": "nested.nick", "custom:list": "list", "custom:one": "one", "custom:first": "list[0]",
+		"custom:number": "number", "custom:bool": "bool", "custom:object": "nested", "custom:null": "null", "custom:empty": "empty", "custom:none": "none",
+		"email_verified": "flag",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := r.Texts(mapping.Claims{
+		"email": "[a,b] C ", "nested": map[string]any{"nick": "n"}, "list": []any{"x", "y"}, "one": []any{"x"}, "number": json.Number("7"), "bool": true,
+		"null": nil, "empty": "", "flag": "true",
+	})
+	want := map[string]string{"email": "[a,b] C ", "nickname": "n", "custom:first": "x", "email_verified": "true"}
+	if !maps.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+	var none *mapping.Rules
+	if none.Texts(mapping.Claims{"a": "b"}) != nil {
+		t.Error("no rules have texts")
+	}
+}

@@ -129,6 +129,7 @@ func demoConfig(dir, broker string) *config.Config {
 	return &config.Config{
 		BaseURL:     broker,
 		Region:      "local",
+		Outbox:      config.OutboxLog,
 		Store:       config.Store{Kind: config.StoreBolt, Path: filepath.Join(dir, "weir.db")},
 		SealingKeys: config.SealingKeys{File: filepath.Join(dir, "sealing.keys"), Create: true},
 		Outgoing:    config.Outgoing{AllowPrivate: true},

@@ -63,6 +63,8 @@ var onlyBy = []struct {
 	{"github.com/russellhaering/goxmldsig/...", []string{"./saml/..."}, false, "XML stays where its threats are known"},
 	{"go.yaml.in/...", []string{"./config/..."}, true, "one strict reader of files; tests try to leak secrets through it"},
 	{"github.com/spf13/cobra/...", []string{"./cmd/..."}, false, "the command line is in cmd"},
+	{"github.com/aws/aws-sdk-go-v2/service/...", []string{"./server/servertest"}, true,
+		"tests call the JSON API as applications do; Weir itself calls no service of AWS"},
 	{"github.com/aws/aws-sdk-go-v2/...", []string{"./server/poolapi/...", "./server/servertest"}, true, "AWS's signatures are the JSON API's; tests call it as its clients do"},
 	{"github.com/aws/smithy-go/...", []string{"./server/poolapi/..."}, true, "the same"},
 	{"github.com/prometheus/client_golang/...", []string{"./server/...", "./cmd/..."}, false, "the domain is measured from outside"},

@@ -19,7 +19,7 @@ export const clients = {
 }
 export const upstreamSecret = 'onlyForTheUpstreamProviderInTests'
 
-const alpha = 'local_E2eAlpha1'
+export const alpha = 'local_E2eAlpha1'
 const bravo = 'local_E2eBravo1'
 
 function client(name, callback = redirectURI) {
@@ -30,7 +30,7 @@ function client(name, callback = redirectURI) {
     CallbackURLs: [callback],
     LogoutURLs: [logoutURI],
     AllowedOAuthFlows: ['code'],
-    AllowedOAuthScopes: ['openid', 'email', 'profile'],
+    AllowedOAuthScopes: ['openid', 'email', 'profile', 'aws.cognito.signin.user.admin'],
     SupportedIdentityProviders: [provider],
   }
 }

@@ -12,6 +12,9 @@ import { promisify } from 'node:util'
 const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))))
 const run = promisify(execFile)
 
+// Who administers every deployment, in the names of AWS's SDKs.
+export const administrator = { accessKeyId: 'WEIRADMIN', secretAccessKey: 'onlyForTheAdministratorInTests' }
+
 // buildWeir builds the command into a directory of its own. It returns { path, remove }.
 export async function buildWeir() {
   const dir = await mkdtemp(join(tmpdir(), 'weir-bin-'))
@@ -111,6 +114,7 @@ region: local
 store: bolt:${join(this.dir, 'weir.db')}
 sealing_keys: {file: ${join(this.dir, 'sealing.keys')}, create: true}
 apply: [pool.yaml]
+admin_keys: [{access_key_id: ${administrator.accessKeyId}, secret_access_key: ${administrator.secretAccessKey}, allow: ["*"]}]
 outgoing: {allow_private: true}
 log: {format: json, level: info}
 `

@@ -37,9 +37,18 @@ func aliasKey(poolID, value string) string { return bounded('a', poolID, FoldEma
 // local reports whether the user is one of the pool's own, and not made by a sign-in through a provider.
 func (u User) local() bool { return u.Status != StatusExternalProvider }
 
-// settleAliases brings User.Aliases up to date with what changed from before to u; without claim it claims nothing new. What did not change
-// stays as it is, also where somebody else holds the value: an unrelated change must not fail on that.
-func (p Pool) settleAliases(before User, u *User, claim bool) {
+// claims says which values that are new may become names.
+type claims int
+
+const (
+	claimNone     claims = iota // those that are kept only
+	claimVerified               // verified addresses and numbers: all that a provider's word can do
+	claimAll                    // whatever the pool's settings make a name
+)
+
+// settleAliases brings User.Aliases up to date with what changed from before to u. What did not change stays as it is, also where somebody
+// else holds the value: an unrelated change must not fail on that.
+func (p Pool) settleAliases(before User, u *User, may claims) {
 	if !u.local() {
 		u.Aliases = nil
 		return
@@ -54,11 +63,16 @@ func (p Pool) settleAliases(before User, u *User, claim bool) {
 			if had {
 				out = append(out, name)
 			}
-		case (claim || same && had) && p.isAlias(name, verified == "true", had):
+		case may.allow(verified == "true", same && had) && p.isAlias(name, verified == "true", had):
 			out = append(out, name)
 		}
 	}
 	u.Aliases = out
+}
+
+// allow reports whether a value may be a name; kept says that it was one before.
+func (c claims) allow(verified, kept bool) bool {
+	return kept || c == claimAll || c == claimVerified && verified
 }
 
 // isAlias reports whether the attribute, which has a value, is a name of its user. One that users sign up with is so from the start, the
@@ -73,9 +87,9 @@ func (p Pool) isAlias(name string, verified, had bool) bool {
 // changeUser is Kind.Update with the aliases brought up to date. Without claim, a name that somebody else holds stays theirs;
 // otherwise that is ErrAliasExists.
 func (d *Directory) changeUser(ctx context.Context, p Pool, sub string, claim bool, change func(*User) error) (store.Entry[User], error) {
-	e, err := d.changeAliases(ctx, p, sub, true, change)
+	e, err := d.changeAliases(ctx, p, sub, claimAll, change)
 	if !claim && errors.Is(err, store.ErrTaken) {
-		e, err = d.changeAliases(ctx, p, sub, false, change)
+		e, err = d.changeAliases(ctx, p, sub, claimNone, change)
 	}
 	if errors.Is(err, store.ErrTaken) {
 		return e, aliasFault(e.Value.Aliases, ErrAliasExists, err)
@@ -83,14 +97,14 @@ func (d *Directory) changeUser(ctx context.Context, p Pool, sub string, claim bo
 	return e, err
 }
 
-func (d *Directory) changeAliases(ctx context.Context, p Pool, sub string, claim bool, change func(*User) error) (store.Entry[User], error) {
+func (d *Directory) changeAliases(ctx context.Context, p Pool, sub string, may claims, change func(*User) error) (store.Entry[User], error) {
 	return d.users().Update(ctx, userKey(p.ID, sub), func(u *User) error {
 		before := *u
 		before.Attributes = maps.Clone(u.Attributes)
 		if err := change(u); err != nil {
 			return err
 		}
-		p.settleAliases(before, u, claim)
+		p.settleAliases(before, u, may)
 		return nil
 	})
 }

@@ -113,6 +113,9 @@ func (d *Directory) CreateClient(ctx context.Context, c Client) (Client, error) 
 	if err := d.checkClient(ctx, c, nil); err != nil {
 		return Client{}, err
 	}
+	if err := d.checkScopes(ctx, c, Client{}); err != nil {
+		return Client{}, err
+	}
 	return c, d.putClient(ctx, &c, 0)
 }
 
@@ -132,6 +135,9 @@ func (d *Directory) replaceClient(ctx context.Context, c Client, old store.Entry
 	if err := d.checkClient(ctx, c, found); err != nil {
 		return Client{}, err
 	}
+	if err := d.checkScopes(ctx, c, old.Value); err != nil {
+		return Client{}, err
+	}
 	c.Created, c.Modified = old.Value.Created, old.Value.Modified
 	if len(diff(clientFields(old.Value), clientFields(c))) == 0 {
 		return c, nil
@@ -145,6 +151,9 @@ func (d *Directory) DeleteClient(ctx context.Context, poolID, id string) error {
 		return err
 	}
 	err := d.clients().Delete(ctx, id)
+	if err == nil {
+		err = d.looks().Delete(ctx, lookKey(poolID, id))
+	}
 	d.changed()
 	return storeFault(fmt.Sprintf("delete app client %q", id), err, noClient)
 }

@@ -109,7 +109,7 @@ func (d *Directory) newUser(p Pool, in NewUser) (User, error) {
 			}
 		}
 	}
-	p.settleAliases(before, &u, true)
+	p.settleAliases(before, &u, claimAll)
 	return u, attributesFault(sorted(invalid), nil)
 }
 

@@ -85,7 +85,7 @@ func (d *Directory) edit(ctx context.Context, poolID, sub string, set map[string
 			before := *u
 			u.Attributes, u.Modified = after, d.now()
 			claimed := *u
-			p.settleAliases(before, &claimed, true)
+			p.settleAliases(before, &claimed, claimAll)
 			if slices.Contains(claimed.Aliases, attrPreferred) && foldIndexed(attrPreferred, before.Attributes[attrPreferred]) != foldIndexed(attrPreferred, after[attrPreferred]) {
 				refused = d.aliasFree(ctx, p, claimed)
 			}

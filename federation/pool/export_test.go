@@ -17,3 +17,6 @@ var (
 
 // Field is one comparable part.
 type Field = field
+
+// Temporary is what is kept of a temporary password.
+type Temporary = temporary

@@ -235,6 +235,37 @@ func (d *Directory) GroupsOf(ctx context.Context, u User) ([]Group, error) {
 	return out, nil
 }
 
+// UserGroups is GroupsOf in pages of up to limit (1 to 1,000) groups, with the cursor of the next page, "" at the end.
+// Errors: fault.Invalid for a limit or a cursor that is not valid.
+func (d *Directory) UserGroups(ctx context.Context, u User, after string, limit int) ([]Group, string, error) {
+	if err := checkLimit(limit); err != nil {
+		return nil, "", err
+	}
+	of := "groups of\x00" + userKey(u.PoolID, u.Sub)
+	after, err := d.openCursor(after, of)
+	if err != nil {
+		return nil, "", err
+	}
+	all, err := d.GroupsOf(ctx, u)
+	if err != nil {
+		return nil, "", err
+	}
+	i, _ := slices.BinarySearchFunc(all, after, func(g Group, after string) int {
+		return cmp.Compare(g.place(), after)
+	})
+	if i < len(all) && all[i].place() == after {
+		i++
+	}
+	page := all[i:min(len(all), i+limit)]
+	if i+limit >= len(all) {
+		return page, "", nil
+	}
+	return page, d.sealCursor(page[len(page)-1].place(), of), nil
+}
+
+// place sorts as groups of a user are sorted.
+func (g Group) place() string { return fmt.Sprintf("%019d%s", g.rank(), g.Name) }
+
 // rank is the precedence as a number: none comes behind every one.
 func (g Group) rank() int64 {
 	if g.Precedence == nil {

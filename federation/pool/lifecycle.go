@@ -117,6 +117,8 @@ func (d *Directory) empty(ctx context.Context, id string) error {
 		func() error { return deleteAll(ctx, d.providers(), in) },
 		func() error { return deleteAll(ctx, d.groups(), in) },
 		func() error { return deleteAll(ctx, d.temporaries(), in) },
+		func() error { return deleteAll(ctx, d.servers(), in) },
+		func() error { return deleteAll(ctx, d.looks(), in) },
 		func() error { return deleteAll(ctx, d.users(), indexPrefix(defaultIndex, id, "")) },
 	} {
 		if err := of(); err != nil {

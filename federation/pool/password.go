@@ -200,3 +200,23 @@ func (p PasswordPolicy) password(given secret.Text) (secret.Text, error) {
 	}
 	return given, p.Check(given)
 }
+
+// PasswordPolicy is the policy of the pool's Policies, with the defaults.
+func (p Pool) PasswordPolicy() PasswordPolicy {
+	s := p.Settings.withDefaults().Policies.PasswordPolicy
+	out := PasswordPolicy{
+		MinimumLength: value(s.MinimumLength), RequireUppercase: value(s.RequireUppercase), RequireLowercase: value(s.RequireLowercase),
+		RequireNumbers: value(s.RequireNumbers), RequireSymbols: value(s.RequireSymbols),
+	}
+	if days := value(s.TemporaryPasswordValidityDays); days > 0 {
+		out.TemporaryValidity = time.Duration(days) * 24 * time.Hour
+	}
+	return out.withDefaults()
+}
+
+func value[T any](p *T) (v T) {
+	if p != nil {
+		v = *p
+	}
+	return v
+}

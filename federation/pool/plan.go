@@ -81,7 +81,11 @@ func (d *Directory) Plan(ctx context.Context, spec Spec) (*Plan, error) {
 		if err != nil {
 			return nil, err
 		}
-		if err := pl.planClients(ctx, pp, providers); err != nil {
+		servers, err := pl.planServers(ctx, pp)
+		if err != nil {
+			return nil, err
+		}
+		if err := pl.planClients(ctx, pp, providers, servers); err != nil {
 			return nil, err
 		}
 	}
@@ -91,7 +95,7 @@ func (d *Directory) Plan(ctx context.Context, spec Spec) (*Plan, error) {
 	return pl.plan, nil
 }
 
-// Apply writes what the plan says: each pool, then its providers, then its clients, so that nothing refers to what is not there yet. Every
+// Apply writes what the plan says: each pool, then its providers and resource servers, then its clients, so that nothing refers to what is not there yet. Every
 // step is one atomic write, and a plan made after an interruption begins where this one ended. A plan is applied
 // once. Errors: fault.Conflict where the store has changed since the plan was made.
 func (d *Directory) Apply(ctx context.Context, p *Plan) error {

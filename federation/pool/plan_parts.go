@@ -96,7 +96,7 @@ func clientWarnings(s ClientSpec, c Client) []Problem {
 }
 
 // planClients compares the clients of a pool.
-func (pl *planner) planClients(ctx context.Context, pp poolPlan, providers []IdentityProvider) error {
+func (pl *planner) planClients(ctx context.Context, pp poolPlan, providers []IdentityProvider, servers []ResourceServer) error {
 	stored, err := entries(ctx, pl.d.clients(), pp)
 	if err != nil {
 		return err
@@ -115,7 +115,8 @@ func (pl *planner) planClients(ctx context.Context, pp poolPlan, providers []Ide
 		want, generated, problems := desiredClient(s, old.Value, pp.want.ID)
 		pl.problems.under(path, problems)
 		pl.problems.under(path, ValidateClient(want, pp.want, providerNames(providers)))
-		(*Problems)(&pl.plan.Warnings).under(path, clientWarnings(s, want))
+		// Not refused: files could list such scopes before there were resource servers.
+		(*Problems)(&pl.plan.Warnings).under(path, append(clientWarnings(s, want), undeclared(want.Scopes, servers)...))
 		if seen["id "+want.ID] || (s.ClientID == "" && seen["name "+s.ClientName]) {
 			pl.problems.add(path, "stands for the same client as an earlier entry")
 		}

@@ -32,6 +32,9 @@ type SignIn struct {
 	// Attributes are the mapped values. An empty value counts as absent: it keeps what is stored.
 	// username is allowed, since mappings of the original name it, and without effect.
 	Attributes map[string]string
+	// Exact are, for mapped attributes, the claims that are one text, as the provider sent them: by these a link that an administrator
+	// made may wait for the identity (Directory.LinkProvider).
+	Exact map[string]string
 	// Clear names the attributes to remove, unless Attributes has a value for them.
 	Clear []string
 }
@@ -41,6 +44,7 @@ type SignInResult struct {
 	User    User
 	Created bool     // this very call created the user
 	Changed []string // attributes whose value this call wrote, sorted
+	Matched string   // the claim by which the identity was found to be the one that the user waited for; "" otherwise
 }
 
 // The retries of one sign-in. Each lost round means that another writer won one; a claim without a holder is waited for,
@@ -53,10 +57,11 @@ const (
 // SignIn finds the user that the identity is linked to, or creates it, and brings its mapped attributes up to date: one
 // read where nothing changed, one read and one write otherwise. Of any number of first sign-ins of
 // one person at the same time one creates the user and all get it. Users are found by provider and subject only, never by
-// e-mail address.
+// e-mail address; that an administrator may have named another claim of an identity that has not signed in yet is LinkProvider's.
 //
 // Errors: fault.Invalid names every missing, invalid or immutable attribute; fault.Denied where the user is
-// disabled; fault.Conflict where the user name belongs to somebody else, or other writers won every round.
+// disabled; fault.Conflict where the user name belongs to somebody else, more than one user waits for the identity (ErrAmbiguous), or
+// other writers won every round.
 func (d *Directory) SignIn(ctx context.Context, p Pool, in SignIn) (SignInResult, error) {
 	if in.Provider.PoolID != p.ID || in.Provider.Name == "" {
 		return SignInResult{}, fault.New(fault.Internal, "Something went wrong on our side.",
@@ -75,7 +80,7 @@ func (d *Directory) SignIn(ctx context.Context, p Pool, in SignIn) (SignInResult
 		case err == nil:
 			r, err = d.returning(ctx, p, in, found)
 		case errors.Is(err, store.ErrNotFound):
-			r, err = d.first(ctx, p, in)
+			r, err = d.unknown(ctx, p, in)
 		}
 		if err == nil {
 			return r, nil
@@ -121,6 +126,18 @@ func pause(ctx context.Context, d time.Duration) error {
 
 func validSubject(s string) bool { return s != "" && len(s) <= maxSubject && storable(s) }
 
+// unknown is the first sign-in of an identity that nobody has: somebody may be waiting for it.
+func (d *Directory) unknown(ctx context.Context, p Pool, in SignIn) (SignInResult, error) {
+	e, links, err := d.awaited(ctx, p, in)
+	switch {
+	case err == nil:
+		return d.arrived(ctx, p, in, e, links)
+	case errors.Is(err, store.ErrNotFound):
+		return d.first(ctx, p, in)
+	}
+	return SignInResult{}, err
+}
+
 // first creates the user of an identity that nobody has.
 func (d *Directory) first(ctx context.Context, p Pool, in SignIn) (SignInResult, error) {
 	m, err := mergeAttributes(p.Schema, nil, in)
@@ -154,9 +171,7 @@ func (d *Directory) first(ctx context.Context, p Pool, in SignIn) (SignInResult,
 		return SignInResult{}, errClaimed
 	case err != nil:
 		return SignInResult{}, err
-	case slices.ContainsFunc(holder.Value.Identities, func(l LinkedIdentity) bool {
-		return l.Provider == in.Provider.Name && l.Subject == in.Subject
-	}):
+	case holder.Value.HasIdentity(in.Provider.Name, in.Subject):
 		return SignInResult{}, errLost // the same person, a moment earlier
 	}
 	return SignInResult{}, fault.New(fault.Conflict, "Another user of the user pool has this user name already.",
@@ -173,20 +188,17 @@ func (d *Directory) returning(ctx context.Context, p Pool, in SignIn, e store.En
 	if err != nil {
 		return SignInResult{}, err
 	}
-	if len(m.changed) == 0 {
+	i := u.identity(in.Provider.Name, in.Subject)
+	unsaid := i >= 0 && u.Identities[i].Issuer == "" && in.Issuer != "" // of one that was linked before it signed in
+	if len(m.changed) == 0 && !unsaid {
 		return SignInResult{User: u}, nil
 	}
+	if unsaid {
+		u.Identities = slices.Clone(u.Identities)
+		u.Identities[i].Issuer = in.Issuer
+	}
 	u.Attributes, u.Modified = m.attrs, d.now()
-	p.settleAliases(e.Value, &u, true)
-	_, err = d.users().Put(ctx, &u, e.Version)
-	if errors.Is(err, store.ErrTaken) {
-		// What the provider said is a local user's name already. It stays theirs: it says nothing against this person.
-		p.settleAliases(e.Value, &u, false)
-		_, err = d.users().Put(ctx, &u, e.Version)
-	}
-	if errors.Is(err, store.ErrConflict) {
-		return SignInResult{}, errLost
-	}
+	err = d.putSignedIn(ctx, p, e, &u)
 	return SignInResult{User: u, Changed: m.changed}, err
 }
 

@@ -17,7 +17,21 @@ type PoolSpec struct {
 	SigningAlgorithm  string         `yaml:"SigningAlgorithm"`
 	SigningKeyDays    int            `yaml:"SigningKeyDays"`
 	IdentityProviders []ProviderSpec `yaml:"IdentityProviders"`
+	ResourceServers   []ServerSpec   `yaml:"ResourceServers"`
 	Clients           []ClientSpec   `yaml:"Clients"`
+}
+
+// ServerSpec is the input of CreateResourceServer.
+type ServerSpec struct {
+	Identifier string      `yaml:"Identifier"`
+	Name       string      `yaml:"Name"`
+	Scopes     []ScopeSpec `yaml:"Scopes"`
+}
+
+// ScopeSpec is ResourceServerScopeType.
+type ScopeSpec struct {
+	ScopeName        string `yaml:"ScopeName"`
+	ScopeDescription string `yaml:"ScopeDescription"`
 }
 
 // SchemaSpec is SchemaAttributeType. A custom attribute is named with or without its prefix.

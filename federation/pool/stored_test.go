@@ -85,6 +85,25 @@ func fullUser() pool.User {
 	}
 }
 
+// fullLocalUser has what only local users have, and what later releases added: all of it is left out where there is none.
+func fullLocalUser() pool.User {
+	return pool.User{
+		PoolID: "local_Example01", Sub: "0b9c5a7e-6a52-4a39-9d5f-0d1f6f0a3c56", Username: "jane", Status: pool.StatusForceChange, Enabled: true,
+		Attributes: attrs{"email": "jane@example.com", "email_verified": "true"}, Aliases: []string{"email"}, Groups: []string{"0123456789abcdef"},
+		Links:   []pool.PendingLink{{Provider: "Corp", Attribute: "custom:employee", Claim: "employee_id", Value: "E-8", Created: created}},
+		Created: created, Modified: modified,
+	}
+}
+
+func fullGroup() pool.Group {
+	return pool.Group{PoolID: "local_Example01", Name: "staff", Description: "who works here", RoleArn: "arn:aws:iam::123456789012:role/staff",
+		Precedence: ptr(0), GID: "0123456789abcdef", Created: created, Modified: modified}
+}
+
+func fullTemporary() pool.Temporary {
+	return pool.Temporary{PoolID: "local_Example01", Sub: "0b9c5a7e-6a52-4a39-9d5f-0d1f6f0a3c56", Password: secret.New("not-a-real-secret"), Set: created, Expires: modified}
+}
+
 // plain is what a kind keeps, without envelope and seal.
 func plain(v any) ([]byte, error) {
 	if s, ok := v.(store.Stored); ok {
@@ -96,8 +115,10 @@ func plain(v any) ([]byte, error) {
 // The golden files are what installations have on their disks: they are never rewritten for a released schema
 // number, a new one gets a new file.
 func TestStoredFormsStayReadable(t *testing.T) {
-	c0, c, ip, p0, p, u := firstClient(), fullClient(), fullProvider(), firstPool(), fullPool(), fullUser()
-	for name, v := range map[string]any{"client": &c0, "client.full": &c, "provider": &ip, "pool": &p0, "pool.full": &p, "user": &u} {
+	c0, c, ip, p0, p, u, l, g, tmp := firstClient(), fullClient(), fullProvider(), firstPool(), fullPool(), fullUser(), fullLocalUser(), fullGroup(), fullTemporary()
+	for name, v := range map[string]any{
+		"client": &c0, "client.full": &c, "provider": &ip, "pool": &p0, "pool.full": &p, "user": &u, "user_local": &l, "group": &g, "temporary_password": &tmp,
+	} {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join("testdata", name+".v1.json")
 			got, err := plain(v)

@@ -221,7 +221,7 @@ type UserStatus string
 // The statuses that the model says are in use.
 const (
 	StatusUnconfirmed      UserStatus = "UNCONFIRMED"           // has signed up and has not confirmed it
-	StatusConfirmed        UserStatus = "CONFIRMED"             //
+	StatusConfirmed        UserStatus = "CONFIRMED"             // can sign in
 	StatusForceChange      UserStatus = "FORCE_CHANGE_PASSWORD" // made by an administrator, with a temporary password
 	StatusResetRequired    UserStatus = "RESET_REQUIRED"        // needs a new password before the next sign-in
 	StatusExternalProvider UserStatus = "EXTERNAL_PROVIDER"     // made by a sign-in through an identity provider
@@ -236,6 +236,7 @@ type User struct {
 	Enabled    bool              `json:"enabled"`
 	Attributes map[string]string `json:"attrs"`
 	Identities []LinkedIdentity  `json:"ids,omitempty"`
+	Links      []PendingLink     `json:"links,omitempty"` // identities that have not signed in yet
 	// Groups are the ids (Group.GID) of the groups that the user is in, in the order of joining. One that no group has is of a group
 	// that was deleted, and counts for nothing: see Directory.GroupsOf.
 	Groups []string `json:"groups,omitempty"`

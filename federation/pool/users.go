@@ -30,6 +30,9 @@ func userKeys(u *User) store.Keys {
 	for _, id := range u.Identities {
 		k.Unique = append(k.Unique, identityKey(u.PoolID, id.Provider, id.Subject))
 	}
+	for _, l := range u.Links {
+		k.Unique = append(k.Unique, l.key(u.PoolID))
+	}
 	for _, name := range u.Aliases {
 		if v := u.Attributes[name]; v != "" {
 			k.Unique = append(k.Unique, aliasKey(u.PoolID, v))
@@ -160,12 +163,13 @@ func (d *Directory) UpdateUser(ctx context.Context, poolID, sub string, change f
 	var stopped error
 	e, err := d.changeUser(ctx, p, sub, false, func(u *User) error {
 		before := *u
-		before.Identities, before.Groups, before.Aliases = slices.Clone(u.Identities), slices.Clone(u.Groups), slices.Clone(u.Aliases)
+		before.Identities, before.Links = slices.Clone(u.Identities), slices.Clone(u.Links)
+		before.Groups, before.Aliases = slices.Clone(u.Groups), slices.Clone(u.Aliases)
 		if stopped = change(u); stopped != nil {
 			return stopped
 		}
 		u.PoolID, u.Sub, u.Username = before.PoolID, before.Sub, before.Username
-		u.Identities, u.Groups, u.Aliases = before.Identities, before.Groups, before.Aliases
+		u.Identities, u.Links, u.Groups, u.Aliases = before.Identities, before.Links, before.Groups, before.Aliases
 		u.Modified = d.now()
 		stopped = attributesFault(sorted(checkValues(p.Schema, u.Attributes)), nil)
 		return stopped

@@ -78,7 +78,7 @@ func goodClient() pool.Client {
 	return pool.Client{
 		ID: "exampleclient0000000000001", PoolID: "local_Example01", Name: "web",
 		CallbackURLs: []string{"https://app.example.com/callback"}, LogoutURLs: []string{"https://app.example.com/"},
-		OAuth: true, Flows: []string{"code"}, Scopes: []string{"openid", "api.example.com/read"}, Providers: []string{"Corp", "COGNITO"},
+		OAuth: true, Flows: []string{"code"}, Scopes: []string{"openid", "email"}, Providers: []string{"Corp", "COGNITO"},
 		IDTokenValidity: time.Hour, AccessTokenValidity: time.Hour, RefreshTokenValidity: 24 * time.Hour, AuthSessionValidity: 3 * time.Minute,
 	}
 }

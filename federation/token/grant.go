@@ -282,7 +282,7 @@ func (g *Grants) get(ctx context.Context, id string) (*record, error) {
 	return &e.Value, nil
 }
 
-// Check reports whether the user's state leaves the grant standing: ErrUserDisabled, ErrSignedOut. Issuer.Mint
+// Check reports whether the user's state leaves the grant standing: ErrUserDisabled, ErrSignedOut, ErrUnlinked. Issuer.Mint
 // asks by itself; userInfo, introspection and single sign-on have to.
 func (g Grant) Check(u pool.User) error {
 	switch {
@@ -292,6 +292,8 @@ func (g Grant) Check(u pool.User) error {
 		return fault.New(fault.Unauthenticated, "This user is disabled.", ErrUserDisabled)
 	case !u.SignedOutAt.IsZero() && !g.Created.After(u.SignedOutAt):
 		return fault.New(fault.Unauthenticated, "You have signed out. Please sign in again.", ErrSignedOut)
+	case g.Provider != "" && g.Provider != pool.LocalProvider && !u.HasIdentity(g.Provider, g.Subject):
+		return fault.New(fault.Unauthenticated, "This account is not linked to the user any more. Please sign in again.", ErrUnlinked)
 	}
 	return nil
 }

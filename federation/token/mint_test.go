@@ -61,7 +61,7 @@ func TestTokensHaveExactlyTheirClaims(t *testing.T) {
 		{"no_openid_scope", func(_ *world, m *token.Mint) { m.Grant.Scopes = []string{"aws.cognito.signin.user.admin", "api/read"} }},
 		{"no_revocation", func(_ *world, m *token.Mint) { m.Client.EnableTokenRevocation = false }},
 		{"local_user_some_attributes_readable", func(_ *world, m *token.Mint) {
-			m.User.Username, m.User.Identities = "ada", nil
+			m.User.Username, m.User.Identities, m.Grant.Provider = "ada", nil, ""
 			m.Client.ReadAttributes = []string{"email", "custom:department"}
 		}},
 		{"es256", func(_ *world, m *token.Mint) { m.Pool.SigningAlgorithm = "ES256" }},

@@ -58,6 +58,7 @@ var (
 	ErrRevoked      = fmt.Errorf("%w: the grant was revoked or is gone", ErrInvalidGrant)
 	ErrSessionEnded = fmt.Errorf("%w: the session has ended", ErrInvalidGrant)
 	ErrSignedOut    = fmt.Errorf("%w: the user has signed out everywhere since", ErrInvalidGrant)
+	ErrUnlinked     = fmt.Errorf("%w: the user no longer has the identity that it began with", ErrInvalidGrant)
 	ErrUserDisabled = fmt.Errorf("%w: the user is disabled", ErrInvalidGrant)
 )
 

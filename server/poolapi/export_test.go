@@ -74,4 +74,5 @@ var CommonErrors = []string{
 	"MissingAuthenticationTokenException", "IncompleteSignatureException", "InvalidSignatureException", "UnrecognizedClientException",
 	"ConcurrentModificationException", "InternalErrorException", "ServiceUnavailableException", "RequestEntityTooLargeException",
 	"ResourceNotFoundException", "NotAuthorizedException",
+	"AliasExistsException", // of AdminCreateUser, which has it in its documentation and not among its errors
 }

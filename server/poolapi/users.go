@@ -10,7 +10,7 @@ import (
 
 func userOperations() []operation {
 	return []operation{
-		later("AdminCreateUser", admin),
+		op("AdminCreateUser", admin, (*Service).adminCreateUser),
 		op("AdminGetUser", admin, (*Service).adminGetUser),
 		op("AdminDeleteUser", admin, (*Service).adminDeleteUser),
 		op("AdminEnableUser", admin, (*Service).adminEnableUser),

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/weir-id/weir/federation/audit"
+	"github.com/weir-id/weir/federation/notify"
 	"github.com/weir-id/weir/server/servertest"
 )
 
@@ -42,6 +43,7 @@ func (r *rig) attributesOf(in body) any {
 func userContracts() map[string]contract {
 	ada := func(r *rig) body { return r.person("ada") }
 	return map[string]contract{
+		"AdminCreateUser": createUserContract(),
 		"AdminGetUser": {
 			in: ada,
 			check: func(r *rig, _, out body) {
@@ -233,5 +235,70 @@ func TestChangesOfAdministratorsAreAudited(t *testing.T) {
 		if text, _ := json.Marshal(rec); strings.Contains(string(text), "addie") || strings.Contains(string(text), "Corp_ada") {
 			t.Errorf("log: %s", text)
 		}
+	}
+}
+
+func createUserContract() contract {
+	full := []body{{"Name": "email", "Value": "grace@corp.example"}, {"Name": "email_verified", "Value": "true"}, {"Name": "name", "Value": "Grace"}}
+	return contract{
+		in: func(*rig) body {
+			return inPool(body{"Username": "grace", "UserAttributes": full, "TemporaryPassword": "Once-0nly", "MessageAction": "SUPPRESS"})
+		},
+		check: func(r *rig, in, out body) {
+			r.want(out["User"], body{"Username": "grace", "Enabled": true, "UserStatus": "FORCE_CHANGE_PASSWORD"})
+			r.wantAttributes(out["User"].(body)["Attributes"], body{"email": "grace@corp.example", "email_verified": "true", "name": "Grace"})
+			got := r.must("AdminGetUser", inPool(body{"Username": "GRACE"}))
+			r.want(got, body{"Username": "grace", "UserStatus": "FORCE_CHANGE_PASSWORD"})
+			u, err := r.Directory.FindUser(r.T.Context(), servertest.PoolID, "grace")
+			if err != nil {
+				r.Fatal(err)
+			}
+			password, _, err := r.Directory.TemporaryPassword(r.T.Context(), servertest.PoolID, u.Sub)
+			if err != nil || !password.Equal("Once-0nly") {
+				r.Errorf("the temporary password is not the one that was given: %v", err)
+			}
+		},
+		refusals: []refused{
+			{"the name is taken", "UsernameExistsException", "User account already exists", func(r *rig, in body) {
+				r.must("AdminCreateUser", in)
+				in["Username"] = "GRACE"
+			}},
+			{"a weak password", "InvalidPasswordException", "Password did not conform with policy", func(_ *rig, in body) { in["TemporaryPassword"] = "short1" }},
+			{"nobody to send the invitation", "CodeDeliveryFailureException", "sends no messages", func(_ *rig, in body) { delete(in, "MessageAction") }},
+			{"an unknown attribute", "InvalidParameterException", "not in the schema", func(_ *rig, in body) { in["UserAttributes"] = []body{{"Name": "custom:shoe", "Value": "9"}} }},
+			{"an attribute twice", "InvalidParameterException", "twice", func(_ *rig, in body) { in["UserAttributes"] = append(full, full...) }},
+			{"again, for nobody", "UserNotFoundException", "User does not exist.", func(r *rig, in body) {
+				r.withOutbox()
+				in["MessageAction"] = "RESEND"
+			}},
+			{"again, for somebody who needs none", "UnsupportedUserStateException", "FORCE_CHANGE_PASSWORD", func(r *rig, in body) {
+				r.withOutbox()
+				in["Username"], in["MessageAction"] = r.person("ada")["Username"], "RESEND"
+			}},
+		},
+	}
+}
+
+// withOutbox writes messages to the log.
+func (r *rig) withOutbox() { r.Broker.Outbox = notify.Log{Logger: r.Server.Logger} }
+
+func TestInvitations(t *testing.T) {
+	r := newRig(t)
+	r.withOutbox()
+	in := inPool(body{"Username": "grace", "UserAttributes": []body{{"Name": "email", "Value": "grace@corp.example"}}, "DesiredDeliveryMediums": []string{"EMAIL"}})
+	r.must("AdminCreateUser", in)
+	in["MessageAction"] = "RESEND"
+	r.must("AdminCreateUser", in)
+	sent := r.Log.Records("to", "grace@corp.example")
+	if len(sent) != 2 {
+		t.Fatalf("%d messages", len(sent))
+	}
+	first, second := sent[0]["body"].(string), sent[1]["body"].(string)
+	if !strings.Contains(first, "grace") || first == second {
+		t.Errorf("invitations:\n%s\n%s", first, second)
+	}
+	// Nobody learns the password but who is written to.
+	if text, _ := json.Marshal(r.must("AdminGetUser", inPool(body{"Username": "grace"}))); strings.Contains(string(text), "assword\":") {
+		t.Errorf("answer %s", text)
 	}
 }

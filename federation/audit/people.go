@@ -1,0 +1,68 @@
+package audit
+
+import "log/slog"
+
+// UserCreated: an administrator made a user.
+type UserCreated struct {
+	Pool, Sub, By string
+}
+
+// Name implements Event.
+func (UserCreated) Name() string { return "user.created" }
+
+// Attrs implements Event.
+func (e UserCreated) Attrs() []slog.Attr { return attrs("pool", e.Pool, "sub", e.Sub, "by", e.By) }
+
+// UserInvited: a user was told a temporary password.
+type UserInvited struct {
+	Pool, Sub, Medium, By string
+}
+
+// Name implements Event.
+func (UserInvited) Name() string { return "user.invited" }
+
+// Attrs implements Event.
+func (e UserInvited) Attrs() []slog.Attr {
+	return attrs("pool", e.Pool, "sub", e.Sub, "medium", e.Medium, "by", e.By)
+}
+
+// IdentityLinked: an administrator let an identity of a provider sign in as a user. Claim is the claim that the identity will be known by,
+// and empty where its subject was named. The value is in neither case part of the event.
+type IdentityLinked struct {
+	Pool, Sub, Provider, Claim, By string
+}
+
+// Name implements Event.
+func (IdentityLinked) Name() string { return "identity.linked" }
+
+// Attrs implements Event.
+func (e IdentityLinked) Attrs() []slog.Attr {
+	return attrs("pool", e.Pool, "sub", e.Sub, "provider", e.Provider, "claim", e.Claim, "by", e.By)
+}
+
+// IdentityUnlinked: an identity of a provider no longer signs in as the user.
+type IdentityUnlinked struct {
+	Pool, Sub, Provider, Claim, By string
+	Grants                         int // that ended with it
+}
+
+// Name implements Event.
+func (IdentityUnlinked) Name() string { return "identity.unlinked" }
+
+// Attrs implements Event.
+func (e IdentityUnlinked) Attrs() []slog.Attr {
+	return append(attrs("pool", e.Pool, "sub", e.Sub, "provider", e.Provider, "claim", e.Claim, "by", e.By), slog.Int("grants", e.Grants))
+}
+
+// IdentityMatched: at its first sign-in an identity turned out to be the one that a link by a claim was waiting for.
+type IdentityMatched struct {
+	Pool, Sub, Provider, Claim string
+}
+
+// Name implements Event.
+func (IdentityMatched) Name() string { return "identity.matched" }
+
+// Attrs implements Event.
+func (e IdentityMatched) Attrs() []slog.Attr {
+	return attrs("pool", e.Pool, "sub", e.Sub, "provider", e.Provider, "claim", e.Claim)
+}

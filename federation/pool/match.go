@@ -1,0 +1,89 @@
+package pool
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/weir-id/weir/federation/fault"
+	"github.com/weir-id/weir/federation/store"
+)
+
+// awaited returns the user who waits for an identity that nobody has, by one of its claims, and those links. Only a claim that the mapping
+// still names counts. An identity that two users wait for is refused: whoever of them it were, it might be the wrong one.
+// Errors: store.ErrNotFound where nobody does, fault.Conflict with ErrAmbiguous.
+func (d *Directory) awaited(ctx context.Context, p Pool, in SignIn) (store.Entry[User], []PendingLink, error) {
+	var found store.Entry[User]
+	var links []PendingLink
+	seen := map[string]bool{}
+	for _, attribute := range slices.Sorted(maps.Keys(in.Exact)) {
+		claim, value := in.Provider.AttributeMapping[attribute], in.Exact[attribute]
+		if seen[claim] || value == "" || !linkable(attribute, claim) || !storable(value) {
+			continue
+		}
+		seen[claim] = true
+		e, err := d.users().GetBy(ctx, linkKey(p.ID, in.Provider.Name, claim, value))
+		if errors.Is(err, store.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return found, nil, err
+		}
+		i := slices.IndexFunc(e.Value.Links, func(l PendingLink) bool {
+			return l.Provider == in.Provider.Name && l.Claim == claim && l.Value == value
+		})
+		if i < 0 {
+			continue // it was taken away between an engine's two steps
+		}
+		if links != nil && found.Value.Sub != e.Value.Sub {
+			return found, nil, fault.New(fault.Conflict, "More than one user of the user pool is linked to this identity. An administrator has to take the links away that are wrong.",
+				fmt.Errorf("%w: users %s and %s", ErrAmbiguous, found.Value.Sub, e.Value.Sub))
+		}
+		found, links = e, append(links, e.Value.Links[i])
+	}
+	if links == nil {
+		return found, nil, store.ErrNotFound
+	}
+	return found, links, nil
+}
+
+// arrived makes the identity one of the user's who waited for it, in place of the links, in one write with its attributes. Of two identities
+// with the same claim one is it; the other one finds no link any more.
+func (d *Directory) arrived(ctx context.Context, p Pool, in SignIn, e store.Entry[User], links []PendingLink) (SignInResult, error) {
+	u := e.Value
+	if !u.Enabled {
+		return SignInResult{}, fault.New(fault.Denied, "User is disabled.", fmt.Errorf("user %s is disabled", u.Sub))
+	}
+	m, err := mergeAttributes(p.Schema, u.Attributes, in)
+	if err != nil {
+		return SignInResult{}, err
+	}
+	u.Attributes, u.Modified = m.attrs, d.now()
+	u.Links = slices.DeleteFunc(slices.Clone(u.Links), func(l PendingLink) bool { return slices.Contains(links, l) })
+	u.Identities = append(slices.Clone(u.Identities), LinkedIdentity{
+		Provider: in.Provider.Name, ProviderType: in.Provider.Type, Issuer: in.Issuer, Subject: in.Subject, Created: d.now(),
+	})
+	err = d.putSignedIn(ctx, p, e, &u)
+	if errors.Is(err, store.ErrTaken) {
+		return SignInResult{}, errClaimed // the identity: the same person, a moment earlier
+	}
+	return SignInResult{User: u, Changed: m.changed, Matched: links[0].Claim}, err
+}
+
+// putSignedIn writes what a sign-in changed of e. A new address that the provider vouches for becomes a name as the pool's settings have it, and
+// nothing else: people may choose freely what some providers say of them. What is a local user's name already stays theirs, and says
+// nothing against this person. Errors: errLost.
+func (d *Directory) putSignedIn(ctx context.Context, p Pool, e store.Entry[User], u *User) error {
+	p.settleAliases(e.Value, u, claimVerified)
+	_, err := d.users().Put(ctx, u, e.Version)
+	if errors.Is(err, store.ErrTaken) {
+		p.settleAliases(e.Value, u, claimNone)
+		_, err = d.users().Put(ctx, u, e.Version)
+	}
+	if errors.Is(err, store.ErrConflict) {
+		return errLost
+	}
+	return err
+}
