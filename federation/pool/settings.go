@@ -113,6 +113,16 @@ func (s Settings) withDefaults() Settings {
 	return s
 }
 
+// Mfa reports whether people may or must have a second factor.
+func (s Settings) Mfa() bool { return s.MfaConfiguration != "" && s.MfaConfiguration != mfaOff }
+
+// hasFactor reports whether there is any second factor.
+func (s Settings) hasFactor() bool {
+	token := s.SoftwareTokenMfa
+	return s.SmsMfa || token != nil && token.Enabled != nil && *token.Enabled || s.EmailMfa != nil ||
+		s.WebAuthn != nil && s.WebAuthn.FactorConfiguration == "MULTI_FACTOR_WITH_USER_VERIFICATION"
+}
+
 func clonePtr[T any](p *T) T {
 	var v T
 	if p != nil {

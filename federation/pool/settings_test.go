@@ -189,6 +189,7 @@ func TestApplyKeepsWhatAFileCannotSay(t *testing.T) {
 	p, _ := f.withPool(t)
 	if _, err := f.ChangePool(t.Context(), p.ID, func(p *pool.Pool) error {
 		p.Tags, p.DeletionProtection, p.Settings.MfaConfiguration = map[string]string{"a": "b"}, true, "OPTIONAL"
+		p.Settings.SoftwareTokenMfa = &api.SoftwareTokenMfaConfigType{Enabled: ptr(true)}
 		return nil
 	}); err != nil {
 		t.Fatal(err)

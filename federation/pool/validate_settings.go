@@ -118,6 +118,9 @@ func validateMfa(ps *Problems, s Settings) {
 	if !slices.Contains([]string{"", mfaOff, "ON", "OPTIONAL"}, s.MfaConfiguration) {
 		ps.add("MfaConfiguration", "must be OFF, OPTIONAL or ON")
 	}
+	if s.Mfa() && !s.hasFactor() {
+		ps.add("MfaConfiguration", "Invalid MFA configuration given, can't disable all MFAs and require an MFA together")
+	}
 	if s.SmsMfa && s.SmsConfiguration == nil {
 		ps.add("SmsConfiguration", "SMS configuration is required where a text message is a second factor")
 	}

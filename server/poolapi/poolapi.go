@@ -25,6 +25,7 @@ import (
 	"github.com/weir-id/weir/federation/fault"
 	"github.com/weir-id/weir/federation/pool"
 	"github.com/weir-id/weir/federation/pool/api"
+	"github.com/weir-id/weir/federation/samlsp"
 	"github.com/weir-id/weir/federation/token"
 	"github.com/weir-id/weir/server/oauth"
 	"github.com/weir-id/weir/server/poolapi/sigv4"
@@ -39,6 +40,7 @@ type Service struct {
 	Grants     *token.Grants
 	Issuer     *token.Issuer
 	OAuth      *oauth.Service
+	SAMLKeys   *samlsp.Keys
 	Signatures *sigv4.Verifier
 	Audit      audit.Recorder
 	Now        func() time.Time

@@ -1,0 +1,29 @@
+package federation
+
+import "context"
+
+// DeletePool removes a pool for good with everything that is kept for it, unless it is protected or has a domain. From the first
+// write on the pool does not exist for anybody; a deletion that was cut short is finished by a second call, or by FinishDeletions.
+// What providers were told to keep, they keep: upstream tokens are forgotten here and not revoked there, and requests for deletion can
+// be looked up for as long as they live (package erasure). Errors: fault.Invalid, fault.NotFound. It is what DeleteUserPool of the API model does.
+func (b *Broker) DeletePool(ctx context.Context, poolID string) error {
+	return b.Directory.DeleteProtected(ctx, poolID, b.forget())
+}
+
+// FinishDeletions finishes deletions of pools that were cut short, and returns how many there were.
+func (b *Broker) FinishDeletions(ctx context.Context) (int, error) {
+	return b.Directory.FinishDeletions(ctx, b.forget())
+}
+
+// forget removes what other packages than pool keep for one. Grants go first: they are what gives something.
+func (b *Broker) forget() func(ctx context.Context, poolID string) error {
+	return func(ctx context.Context, poolID string) error {
+		all := []func(context.Context, string) error{b.Grants.DeletePool, b.Upstream.DeletePool, b.Once.DeletePool}
+		for _, f := range append(all, b.Forget...) {
+			if err := f(ctx, poolID); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+}
