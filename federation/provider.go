@@ -124,5 +124,11 @@ type Identity struct {
 	Once mapping.Claims
 }
 
+// Annotated is implemented by providers of which the API shows more details than were given: those of the original that are true here. They
+// stand over what was given.
+type Annotated interface {
+	Annotations(ctx context.Context) (map[string]string, error)
+}
+
 // UpstreamTokens are what an OAuth provider issued. They are kept only where the provider's configuration says so.
 type UpstreamTokens = upstream.Tokens

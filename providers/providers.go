@@ -40,11 +40,20 @@ type Kind struct {
 	New func(cfg pool.IdentityProvider) (federation.Provider, error)
 	// Validate returns what is wrong with its details.
 	Validate func(d pool.Details, allowPrivate bool) []detail.Fault
+	// Probes: the provider tells where its metadata is, and is asked whether it is there, see Probe.
+	Probes bool
+}
+
+// prober is a provider that can be asked whether what it was given leads anywhere.
+type prober interface {
+	Probe(ctx context.Context) []detail.Fault
 }
 
 // kinds is the table.
 func kinds(o Options) map[string]Kind {
-	table := map[string]Kind{"OIDC": o.kind(social.OIDC)}
+	known := o.kind(social.OIDC)
+	known.Probes = true // the others' metadata is of the company's, and not of the administrator's
+	table := map[string]Kind{"OIDC": known}
 	for name, v := range social.Kinds() {
 		table[name] = o.kind(func(pool.Details) (oidc.Variant, []detail.Fault) { return v, nil })
 	}
@@ -115,6 +124,23 @@ func (s *Set) Validate(cfg pool.IdentityProvider) []detail.Fault {
 		return []detail.Fault{{Key: "ProviderType", Problem: "must be one of: " + strings.Join(names, ", ")}}
 	}
 	return k.Validate(cfg.Details, s.o.AllowPrivate)
+}
+
+// Probe asks the provider of cfg over the network whether its details lead to what they say, and returns what is wrong, by key; nil if nothing
+// is, or if the kind has nothing to ask for. The provider is a new one, so that nothing that is kept answers in its place. cfg is valid.
+func (s *Set) Probe(ctx context.Context, cfg pool.IdentityProvider) []detail.Fault {
+	k := s.kinds[cfg.Type]
+	if !k.Probes {
+		return nil
+	}
+	p, err := k.New(cfg)
+	if err != nil {
+		return []detail.Fault{{Key: "ProviderType", Problem: "cannot be set up with these details"}}
+	}
+	if p, ok := p.(prober); ok {
+		return p.Probe(ctx)
+	}
+	return nil
 }
 
 // Provider returns the provider of cfg: the kept one as long as cfg.Modified is the same, else a new one. It

@@ -32,6 +32,7 @@ import (
 	"github.com/weir-id/weir/federation/trace"
 	"github.com/weir-id/weir/federation/upstream"
 	"github.com/weir-id/weir/providers"
+	"github.com/weir-id/weir/providers/detail"
 	"github.com/weir-id/weir/saml"
 	"github.com/weir-id/weir/server"
 	"github.com/weir-id/weir/server/poolapi/sigv4"
@@ -175,9 +176,9 @@ func (n *node) wire() {
 				HTTP: client, AllowPrivate: n.cfg.Outgoing.AllowPrivate, Now: n.now, Audit: n.audit,
 				Keys: n.samlKeys, Replays: &replay.Messages{Engine: n.engine}, Copies: &samlsp.Copies{Engine: n.engine},
 			})
-		}), Validate: saml.Validate},
+		}), Validate: saml.Validate, Probes: true},
 	}})
-	n.directory = &pool.Directory{Engine: n.engine, Ring: n.ring, Now: n.now, Region: n.cfg.Region, CheckProvider: n.checkProvider}
+	n.directory = &pool.Directory{Engine: n.engine, Ring: n.ring, Now: n.now, Region: n.cfg.Region, CheckProvider: n.checkProvider, ProbeProvider: n.probeProvider}
 	n.keys = &token.Keys{Engine: n.engine, Ring: n.ring, Now: n.now}
 	n.issuer = &token.Issuer{Keys: n.keys, BaseURL: n.cfg.BaseURL, Now: n.now}
 	n.grants = &token.Grants{Engine: n.engine, Ring: n.ring, Now: n.now}
@@ -193,8 +194,17 @@ func (n *node) wire() {
 
 // checkProvider lets the directory refuse what a provider of that kind could not work with.
 func (n *node) checkProvider(ip pool.IdentityProvider) []pool.Problem {
+	return detailProblems(n.providers.Validate(ip))
+}
+
+// probeProvider lets the directory refuse details that lead to nothing.
+func (n *node) probeProvider(ctx context.Context, ip pool.IdentityProvider) []pool.Problem {
+	return detailProblems(n.providers.Probe(ctx, ip))
+}
+
+func detailProblems(faults []detail.Fault) []pool.Problem {
 	var out []pool.Problem
-	for _, f := range n.providers.Validate(ip) {
+	for _, f := range faults {
 		path := "ProviderDetails." + f.Key
 		if f.Key == "ProviderType" {
 			path = f.Key

@@ -21,7 +21,7 @@ var (
 )
 
 // unknownSecret is the public sentence for an id that no secret of the client has.
-const unknownSecret = "The client has no secret of this id." //nolint:gosec // a sentence, and no secret
+const unknownSecret = "The client has no secret of this id."
 
 // AddClientSecret gives a client a second secret, so that its applications can move from the old one to it one after the other. The zero
 // given is a generated one. It returns the new secret with its value. Errors: fault.NotFound; fault.Invalid for a public client

@@ -2,6 +2,7 @@ package pool
 
 import (
 	"cmp"
+	"context"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -33,6 +34,10 @@ type Directory struct {
 	CacheAge time.Duration
 	// CheckProvider, if set, checks the ProviderDetails of a provider; its paths begin at the provider.
 	CheckProvider func(IdentityProvider) []Problem
+	// ProbeProvider, if set, asks the provider itself, over the network, whether its details lead to what they say; its paths begin at the
+	// provider, and its messages are fixed and tell nothing of what answered. CreateProvider, UpdateProvider and ChangeProvider call it
+	// before they write. Plan and Apply do not: a file has to mean the same whether or not a provider is up.
+	ProbeProvider func(context.Context, IdentityProvider) []Problem
 
 	poolCache     cache[Pool]
 	clientCache   cache[Client]

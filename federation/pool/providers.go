@@ -66,6 +66,9 @@ func (d *Directory) CreateProvider(ctx context.Context, ip IdentityProvider) (Id
 	if err := d.checkProvider(ctx, ip); err != nil {
 		return IdentityProvider{}, err
 	}
+	if err := d.probe(ctx, ip, IdentityProvider{}); err != nil {
+		return IdentityProvider{}, err
+	}
 	return ip, d.putProvider(ctx, &ip, 0)
 }
 
@@ -83,10 +86,18 @@ func (d *Directory) UpdateProvider(ctx context.Context, ip IdentityProvider) (Id
 	if err != nil {
 		return IdentityProvider{}, storeFault(fmt.Sprintf("update identity provider %q", key), err, noProvider)
 	}
+	return d.replaceProvider(ctx, ip, old)
+}
+
+// replaceProvider puts ip in the place of old, unless they are the same.
+func (d *Directory) replaceProvider(ctx context.Context, ip IdentityProvider, old store.Entry[IdentityProvider]) (IdentityProvider, error) {
 	if ip.Type != old.Value.Type {
 		return IdentityProvider{}, typeChanged("ProviderType").fault()
 	}
 	if err := d.checkProvider(ctx, ip); err != nil {
+		return IdentityProvider{}, err
+	}
+	if err := d.probe(ctx, ip, old.Value); err != nil {
 		return IdentityProvider{}, err
 	}
 	ip.Created, ip.Modified = old.Value.Created, old.Value.Modified
@@ -100,8 +111,8 @@ func typeChanged(path string) Problems {
 	return Problems{{Path: path, Message: "the type of an existing identity provider cannot be changed"}}
 }
 
-// DeleteProvider removes a provider. Its users stay, without a way to sign in, and clients may still
-// list its name. Errors: fault.NotFound.
+// DeleteProvider removes a provider, and its name from the clients that list it. Its users stay, without a way to sign in. A deletion that was cut
+// short is repeated by calling it again. Errors: fault.NotFound.
 func (d *Directory) DeleteProvider(ctx context.Context, poolID, name string) error {
 	if !validPoolID(poolID) || !characters(name, 1, maxProviderName) || !storable(name) {
 		return absent("delete identity provider: malformed name", noProvider)
@@ -111,9 +122,15 @@ func (d *Directory) DeleteProvider(ctx context.Context, poolID, name string) err
 	if _, err := d.providers().Get(ctx, key); err != nil {
 		return storeFault(operation, err, noProvider)
 	}
-	err := d.providers().Delete(ctx, key)
-	d.changed()
-	return storeFault(operation, err, noProvider)
+	defer d.changed()
+	// Before, so that a deletion that ends here can be repeated; and after, for a client that was written meanwhile.
+	if err := d.delist(ctx, poolID, name); err != nil {
+		return storeFault(operation, err, noProvider)
+	}
+	if err := d.providers().Delete(ctx, key); err != nil {
+		return storeFault(operation, err, noProvider)
+	}
+	return storeFault(operation, d.delist(ctx, poolID, name), noProvider)
 }
 
 func (d *Directory) checkProvider(ctx context.Context, ip IdentityProvider) error {
@@ -144,9 +161,13 @@ func (d *Directory) putProvider(ctx context.Context, ip *IdentityProvider, versi
 	operation := fmt.Sprintf("put identity provider %q", providerKey(ip.PoolID, ip.Name))
 	switch {
 	case errors.Is(err, store.ErrTaken):
-		return taken("Another identity provider of the user pool has this name, but for case, or one of these identifiers.", operation, err)
+		// Which of its names it is, the one who holds the provider's own can tell.
+		if holder, look := d.providers().GetBy(ctx, providerNameKey(ip.PoolID, ip.Name)); look == nil && holder.Value.Name != ip.Name {
+			return taken("Another identity provider of the user pool has this name, but for case.", operation, fmt.Errorf("%w: %w", ErrProviderExists, err))
+		}
+		return taken("Another identity provider of the user pool has one of these identifiers.", operation, err)
 	case errors.Is(err, store.ErrConflict) && version == 0:
-		return taken("An identity provider of this name exists already.", operation, err)
+		return taken("An identity provider of this name exists already.", operation, fmt.Errorf("%w: %w", ErrProviderExists, err))
 	case err != nil || version != 0:
 		return storeFault(operation, err, noProvider)
 	}

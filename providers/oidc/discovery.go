@@ -155,8 +155,11 @@ func (p *Provider) keySetFor(jwksURL string) *keySet {
 	return p.keys
 }
 
+// errMetadata: what the document says, or the configuration, cannot be used.
+var errMetadata = errors.New("unusable metadata")
+
 func misconfigured(format string, args ...any) *fault.Error {
-	return fault.New(fault.Config, publicMisconfig, fmt.Errorf("%w: %s", ErrDiscovery, fmt.Sprintf(format, args...)))
+	return fault.New(fault.Config, publicMisconfig, fmt.Errorf("%w: %w: %s", ErrDiscovery, errMetadata, fmt.Sprintf(format, args...)))
 }
 
 // badAnswer is the fault of an answer that came and was not usable.

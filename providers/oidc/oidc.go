@@ -58,6 +58,7 @@ type Provider struct {
 	open   bool // AllowPrivate
 	static *metadata
 	disco  *remote[*metadata]
+	shown  map[string]string // Variant.Shown
 
 	mu   sync.Mutex
 	keys *keySet // of the jwks_uri in use, so that a refreshed discovery does not lose it
@@ -78,7 +79,7 @@ func (v Variant) New(cfg pool.IdentityProvider, o Options) (*Provider, error) {
 		}
 		return nil, errors.Join(errs...)
 	}
-	p := &Provider{cfg: cfg, s: s, http: o.HTTP, now: o.Now, open: o.AllowPrivate}
+	p := &Provider{cfg: cfg, s: s, http: o.HTTP, now: o.Now, open: o.AllowPrivate, shown: v.Shown}
 	if s.complete() {
 		md, err := p.metadata(discovered{})
 		if err != nil {

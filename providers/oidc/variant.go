@@ -16,6 +16,9 @@ import (
 type Variant struct {
 	// Defaults are details that count where the administrator gives none: endpoints, scopes, methods.
 	Defaults map[string]string
+	// Shown are details that the original shows of every provider of the kind, where they were not given, and that are true here. Clients of
+	// the API know them by these very values.
+	Shown map[string]string
 	// Read reads the variant's own details, which no other key may be, and returns the rules of this configuration; nil is no rules. It
 	// may lay down further defaults and note faults. It does no I/O.
 	Read func(r *detail.Reader) Rules

@@ -31,6 +31,14 @@ func google() oidc.Variant {
 			"attributes_url_add_attributes": "true",
 			"userinfo":                      "never",
 		},
+		// Those of the original that hold here: Weir has the token endpoint from the discovery document, which names another one.
+		Shown: map[string]string{
+			"attributes_url":                "https://people.googleapis.com/v1/people/me?personFields=",
+			"attributes_url_add_attributes": "true",
+			"authorize_url":                 "https://accounts.google.com/o/oauth2/v2/auth",
+			"oidc_issuer":                   "https://accounts.google.com",
+			"token_request_method":          "POST",
+		},
 		Read: readGoogle,
 	}
 }

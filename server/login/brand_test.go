@@ -2,7 +2,6 @@ package login_test
 
 import (
 	"net/http"
-	"slices"
 	"strings"
 	"testing"
 
@@ -125,7 +124,7 @@ func TestButtonsOfBrands(t *testing.T) {
 		t.Fatal(err)
 	}
 	p = w.Browser().Get(request)
-	if got := looks(t, p); p.Status != http.StatusOK || !slices.Equal(p.Links(), links) || got[9].words != "Continue with Okta" {
+	if got := looks(t, p); p.Status != http.StatusOK || len(p.Links()) != len(links)-1 || len(got) != len(want)-1 || strings.Contains(p.Body, "Okta") {
 		t.Errorf("with a provider that is gone: page %d\n%s", p.Status, p.Body)
 	}
 }

@@ -349,7 +349,7 @@ func TestWithdrawnWhileThePersonIsAway(t *testing.T) {
 		if err := w.Directory.DeleteProvider(t.Context(), servertest.PoolID, "Corp"); err != nil {
 			t.Fatal(err)
 		}
-		toClient(t, b.Do(req), "invalid_request", "does not exist")
+		toClient(t, b.Do(req), "invalid_request", "no longer valid") // with the provider its name is gone from the client
 	})
 	t.Run("the store cannot say", func(t *testing.T) {
 		w, _ := servertest.StartExample(t)

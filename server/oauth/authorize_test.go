@@ -393,6 +393,6 @@ func TestAuthorizeChoice(t *testing.T) {
 		if err := w.Directory.DeleteProvider(t.Context(), servertest.PoolID, "Guests"); err != nil {
 			t.Fatal(err)
 		}
-		toClient(t, w.Browser().Get(app.Authorize("identity_provider", "Guests")), servertest.WebURI, "invalid_request", "does not exist")
+		toClient(t, w.Browser().Get(app.Authorize("identity_provider", "Guests")), servertest.WebURI, "invalid_request", "does not offer")
 	})
 }

@@ -37,6 +37,7 @@ import (
 	"github.com/weir-id/weir/federation/trace"
 	"github.com/weir-id/weir/federation/upstream"
 	"github.com/weir-id/weir/providers"
+	"github.com/weir-id/weir/providers/detail"
 	"github.com/weir-id/weir/saml"
 	"github.com/weir-id/weir/server"
 	"github.com/weir-id/weir/server/poolapi/sigv4"
@@ -167,16 +168,15 @@ func (w *Weir) wire(o Options) {
 	set := providers.NewSet(providers.Options{HTTP: client, AllowPrivate: true, Now: now, More: map[string]providers.Kind{
 		"SAML": {
 			New:      providers.Make(func(cfg pool.IdentityProvider) (*saml.Provider, error) { return saml.New(cfg, samlOptions) }),
-			Validate: saml.Validate,
+			Validate: saml.Validate, Probes: true,
 		},
 	}})
-	w.Directory = &pool.Directory{Engine: w.Engine, Ring: w.Ring, Now: now, CheckProvider: func(ip pool.IdentityProvider) []pool.Problem {
-		var out []pool.Problem
-		for _, f := range set.Validate(ip) {
-			out = append(out, pool.Problem{Path: "ProviderDetails." + f.Key, Message: f.Problem})
-		}
-		return out
-	}}
+	w.Directory = &pool.Directory{Engine: w.Engine, Ring: w.Ring, Now: now,
+		CheckProvider: func(ip pool.IdentityProvider) []pool.Problem { return detailProblems(set.Validate(ip)) },
+		ProbeProvider: func(ctx context.Context, ip pool.IdentityProvider) []pool.Problem {
+			return detailProblems(set.Probe(ctx, ip))
+		},
+	}
 	w.Keys = &token.Keys{Engine: w.Engine, Ring: w.Ring, Now: now}
 	w.Issuer = &token.Issuer{Keys: w.Keys, BaseURL: w.URL, Now: now}
 	w.Grants = &token.Grants{Engine: w.Engine, Ring: w.Ring, Now: now}
@@ -192,6 +192,14 @@ func (w *Weir) wire(o Options) {
 		Audit: recorder, Traces: w.Traces, Logger: logger, Metrics: w.Metrics, Now: now, TrustedProxies: o.TrustedProxies,
 		AdminKeys: append([]sigv4.Key{AdminKey}, o.AdminKeys...),
 	}
+}
+
+func detailProblems(faults []detail.Fault) []pool.Problem {
+	var out []pool.Problem
+	for _, f := range faults {
+		out = append(out, pool.Problem{Path: "ProviderDetails." + f.Key, Message: f.Problem})
+	}
+	return out
 }
 
 // Apply creates or updates what spec names.
