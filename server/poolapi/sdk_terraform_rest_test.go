@@ -1,7 +1,10 @@
 package poolapi_test
 
 import (
+	"fmt"
+	"maps"
 	"reflect"
+	"slices"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -86,4 +89,100 @@ func TestTerraformsWayWithAResourceServer(t *testing.T) {
 	if !is[*types.ResourceNotFoundException](err) || !is[*types.ResourceNotFoundException](again) {
 		t.Errorf("what is gone: %v, %v", err, again)
 	}
+}
+
+func TestTerraformsWayWithAnIdentityProvider(t *testing.T) {
+	r, c := newSDKRig(t)
+	pool, name := aws.String(servertest.PoolID), aws.String("Partner")
+	read := func() *types.IdentityProviderType {
+		t.Helper()
+		out, err := c.DescribeIdentityProvider(t.Context(), &cognito.DescribeIdentityProviderInput{UserPoolId: pool, ProviderName: name})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return out.IdentityProvider
+	}
+	for kind, sent := range map[types.IdentityProviderTypeType]*cognito.CreateIdentityProviderInput{
+		types.IdentityProviderTypeTypeOidc: {
+			ProviderDetails: map[string]string{"client_id": "weir", "client_secret": "a secret of weir", "oidc_issuer": servertest.OIDC(t, r.Clock).Issuer(),
+				"authorize_scopes": "openid email", "attributes_request_method": "GET"},
+			AttributeMapping: map[string]string{"email": "email", "username": "sub"}, IdpIdentifiers: []string{"partner.example"},
+		},
+		types.IdentityProviderTypeTypeGoogle: {
+			ProviderDetails:  map[string]string{"client_id": "weir.apps.googleusercontent.com", "client_secret": "a secret of weir", "authorize_scopes": "openid email"},
+			AttributeMapping: map[string]string{"email": "email", "username": "sub"},
+		},
+		types.IdentityProviderTypeTypeSaml: {
+			ProviderDetails:  map[string]string{"MetadataFile": samlMetadata(t, r), "IDPSignout": "false", "EncryptedResponses": "true"},
+			AttributeMapping: map[string]string{"email": "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/emailaddress"},
+		},
+	} {
+		t.Run(string(kind), func(t *testing.T) {
+			sent.UserPoolId, sent.ProviderName, sent.ProviderType = pool, name, kind
+			if _, err := c.CreateIdentityProvider(t.Context(), sent); err != nil {
+				t.Fatal(err)
+			}
+			got := read()
+			wantDetails(t, kind, sent.ProviderDetails, got.ProviderDetails)
+			if !maps.Equal(got.AttributeMapping, sent.AttributeMapping) || !reflect.DeepEqual(got.IdpIdentifiers, sent.IdpIdentifiers) &&
+				len(got.IdpIdentifiers)+len(sent.IdpIdentifiers) > 0 || got.ProviderType != kind || aws.ToString(got.UserPoolId) != *pool {
+				t.Errorf("sent %+v, read %+v", sent, got)
+			}
+			// An update brings only what changes; what it leaves out stays.
+			mapping := map[string]string{"email": sent.AttributeMapping["email"], "name": "name"}
+			update := &cognito.UpdateIdentityProviderInput{UserPoolId: pool, ProviderName: name, AttributeMapping: mapping}
+			if _, err := c.UpdateIdentityProvider(t.Context(), update); err != nil {
+				t.Fatal(err)
+			}
+			changed := read()
+			wantDetails(t, kind, sent.ProviderDetails, changed.ProviderDetails)
+			if !maps.Equal(changed.AttributeMapping, mapping) || !reflect.DeepEqual(changed.IdpIdentifiers, got.IdpIdentifiers) {
+				t.Errorf("after an update of the mapping: %+v", changed)
+			}
+			gone := &cognito.DeleteIdentityProviderInput{UserPoolId: pool, ProviderName: name}
+			if _, err := c.DeleteIdentityProvider(t.Context(), gone); err != nil {
+				t.Fatal(err)
+			}
+			_, err := c.DescribeIdentityProvider(t.Context(), &cognito.DescribeIdentityProviderInput{UserPoolId: pool, ProviderName: name})
+			_, again := c.DeleteIdentityProvider(t.Context(), gone)
+			if !is[*types.ResourceNotFoundException](err) || !is[*types.ResourceNotFoundException](again) {
+				t.Errorf("what is gone: %v, %v", err, again)
+			}
+		})
+	}
+}
+
+// wantDetails wants what was sent, and no more than the provider passes over: what is derived of SAML's metadata, and Google's addresses.
+func wantDetails(t *testing.T, kind types.IdentityProviderTypeType, sent, read map[string]string) {
+	t.Helper()
+	passed := map[types.IdentityProviderTypeType][]string{
+		types.IdentityProviderTypeTypeSaml: {"ActiveEncryptionCertificate", "SSORedirectBindingURI"},
+		types.IdentityProviderTypeTypeGoogle: {
+			"attributes_url", "attributes_url_add_attributes", "authorize_url", "oidc_issuer", "token_request_method", "token_url"},
+	}
+	left := maps.Clone(read)
+	for _, key := range passed[kind] {
+		if _, given := sent[key]; !given {
+			delete(left, key)
+		}
+	}
+	for _, key := range slices.Sorted(maps.Keys(sent)) {
+		if left[key] != sent[key] {
+			t.Errorf("%s: sent %.80q, read %.80q", key, sent[key], left[key])
+		}
+		delete(left, key)
+	}
+	if len(left) > 0 {
+		t.Errorf("not sent: %.500q", fmt.Sprint(left))
+	}
+}
+
+// samlMetadata is the metadata of a SAML provider as a file.
+func samlMetadata(t *testing.T, r *rig) string {
+	t.Helper()
+	doc, err := servertest.SAML(t, r.Clock).Metadata()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(doc)
 }
