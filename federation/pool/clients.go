@@ -87,6 +87,9 @@ func (d *Directory) CreateClientFrom(ctx context.Context, poolID string, s Clien
 	if err := d.checkClient(ctx, c, ps); err != nil {
 		return Client{}, err
 	}
+	if err := d.checkScopes(ctx, c, Client{}); err != nil {
+		return Client{}, err
+	}
 	return c, d.putClient(ctx, &c, 0)
 }
 

@@ -177,6 +177,9 @@ func (d *Directory) aliasFree(ctx context.Context, p Pool, u User) error {
 func (d *Directory) putNew(ctx context.Context, p Pool, u User, force bool) error {
 	for range signInRounds {
 		_, err := d.users().Put(ctx, &u, 0)
+		if err == nil {
+			return d.created(ctx, p.ID, func(ctx context.Context) error { return d.users().Delete(ctx, userKey(p.ID, u.Sub)) })
+		}
 		if !errors.Is(err, store.ErrTaken) {
 			return storeFault("create user", err, noUser)
 		}
