@@ -141,7 +141,7 @@ func (s *Service) call(c echo.Context, op operation, body []byte) (any, error) {
 	var err error
 	if op.access == admin && faulty == nil {
 		if err := s.withinPolicy(by.Key, op, in); err != nil {
-			return nil, err
+			return nil, s.refusedCall(ctx, op, by.Key, err)
 		}
 	}
 	if op.run == nil {
@@ -192,12 +192,15 @@ func (s *Service) administrator(c echo.Context, op operation, body []byte) (sigv
 		err = sigv4.Denied(key, op.name)
 	}
 	if err != nil {
-		s.Audit.Record(c.Request().Context(), audit.APIRefused{
-			Operation: op.name, By: key.Who(), Reason: err.Error(), Reference: web.RequestID(c.Request().Context()),
-		})
-		return key, err
+		return key, s.refusedCall(c.Request().Context(), op, key, err)
 	}
 	return key, nil
+}
+
+// refusedCall records that the key may not make the call, and returns why.
+func (s *Service) refusedCall(ctx context.Context, op operation, key sigv4.Key, why error) error {
+	s.Audit.Record(ctx, audit.APIRefused{Operation: op.name, By: key.Who(), Reason: why.Error(), Reference: web.RequestID(ctx)})
+	return why
 }
 
 // withinPolicy holds a key that is limited to some pools to these. Which pool an operation is for, its input says; operations that
