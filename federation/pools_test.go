@@ -78,3 +78,28 @@ func TestADeletionThatWasCutShortIsFinished(t *testing.T) {
 		})
 	}
 }
+
+// A pool of many users takes longer to remove than a request may take.
+func TestADeletionThatTakesLongerThanItsRequest(t *testing.T) {
+	w, _ := servertest.StartExample(t, func(o *servertest.Options) { o.Spec.UserPools[0].Domain = "" })
+	w.Web().Login(w.Browser(), ada)
+	ctx, cancel := context.WithCancel(t.Context())
+	forget := w.Broker.Forget
+	w.Broker.Forget = []func(context.Context, string) error{func(ctx context.Context, _ string) error {
+		cancel()
+		return ctx.Err()
+	}}
+	if err := w.Broker.DeletePool(ctx, servertest.PoolID); err != nil {
+		t.Errorf("error %v", err)
+	}
+	if _, err := w.Directory.Pool(t.Context(), servertest.PoolID); fault.CodeOf(err) != fault.NotFound {
+		t.Errorf("the pool: error %v", err)
+	}
+	w.Broker.Forget = forget
+	if n, err := w.Broker.FinishDeletions(t.Context()); n != 1 || err != nil {
+		t.Errorf("finished %d, error %v", n, err)
+	}
+	if got := leftOf(t, w); len(got) != 0 {
+		t.Errorf("left: %v", got)
+	}
+}
