@@ -154,7 +154,7 @@ func (d *Directory) DeleteClient(ctx context.Context, poolID, id string) error {
 	if _, err := d.clientOf(ctx, poolID, id); err != nil {
 		return err
 	}
-	err := d.clients().Delete(ctx, id)
+	_, err := d.clients().Take(ctx, id)
 	if err == nil {
 		err = d.looks().Delete(ctx, lookKey(poolID, id))
 	}

@@ -84,7 +84,8 @@ func (s *Service) describeUserPool(ctx context.Context, _ Caller, in *api.Descri
 }
 
 // updateUserPool replaces all settings: what the request leaves out goes to its default, as the original documents it. Second factors but
-// for MfaConfiguration are SetUserPoolMfaConfig's, and what is fixed for ever stays.
+// for MfaConfiguration are SetUserPoolMfaConfig's, and what is fixed for ever stays. Tags that are not sent stay too: Terraform's provider sends none, and
+// finds its own afterwards.
 func (s *Service) updateUserPool(ctx context.Context, _ Caller, in *api.UpdateUserPoolRequest) (*api.UpdateUserPoolResponse, error) {
 	settings, err := settingsOf(in)
 	if err != nil {
@@ -95,7 +96,10 @@ func (s *Service) updateUserPool(ctx context.Context, _ Caller, in *api.UpdateUs
 		next.UsernameConfiguration = old.UsernameConfiguration
 		next.SoftwareTokenMfa, next.EmailMfa, next.WebAuthn = old.SoftwareTokenMfa, old.EmailMfa, old.WebAuthn
 		next.SmsMfa = next.SmsConfiguration != nil && (old.SmsMfa || !old.Mfa() && next.Mfa())
-		p.Settings, p.Tags, p.DeletionProtection = next, in.UserPoolTags, in.DeletionProtection == active
+		p.Settings, p.DeletionProtection = next, in.DeletionProtection == active
+		if in.UserPoolTags != nil {
+			p.Tags = in.UserPoolTags
+		}
 		if in.PoolName != "" {
 			p.Name = in.PoolName
 		}

@@ -211,11 +211,11 @@ func updatePoolContract() contract {
 			if after := describe(r, id); !reflect.DeepEqual(got, after) {
 				r.Errorf("sent back what was read: %v, before %v", after, got)
 			}
-			// What is left out goes to its default, but for what is fixed, the name and the factors of SetUserPoolMfaConfig.
+			// What is left out goes to its default, but for what is fixed, the name, the tags and the factors of SetUserPoolMfaConfig.
 			r.must("SetUserPoolMfaConfig", body{"UserPoolId": id, "MfaConfiguration": "ON", "SoftwareTokenMfaConfiguration": body{"Enabled": true}})
 			r.must("UpdateUserPool", body{"UserPoolId": id})
 			after := describe(r, id)
-			wantMembers(r, body{"Name": in["PoolName"], "UserPoolTags": body{}, "DeletionProtection": "INACTIVE", "MfaConfiguration": "OFF", "UserPoolTier": "ESSENTIALS",
+			wantMembers(r, body{"Name": in["PoolName"], "UserPoolTags": got["UserPoolTags"], "DeletionProtection": "INACTIVE", "MfaConfiguration": "OFF", "UserPoolTier": "ESSENTIALS",
 				"EmailConfiguration": body{"EmailSendingAccount": "COGNITO_DEFAULT"}}, after)
 			if after["SmsConfiguration"] != nil || after["DeviceConfiguration"] != nil {
 				r.Errorf("left over: %v", after)
