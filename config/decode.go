@@ -16,6 +16,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/weir-id/weir/federation/pool"
 	"github.com/weir-id/weir/federation/secret"
 )
 
@@ -27,6 +28,7 @@ type decoder struct {
 	file   string // as given, for faults
 	dir    string // absolute; relative paths in the file start here
 	env    func(string) (string, bool)
+	pools  bool // it is a pool file
 	faults Faults
 	faulty map[string]bool // paths in faults
 	lines  map[string]int  // path -> line, for faults found after decoding
@@ -41,6 +43,7 @@ func decodeFile(path string, limit int64, env func(string) (string, bool), out a
 		return fmt.Errorf("finding %s: %w", path, err)
 	}
 	d.dir = filepath.Dir(absolute)
+	_, d.pools = out.(*pool.Spec)
 	if root := d.parse(limit); root != nil {
 		d.value(root, reflect.ValueOf(out).Elem(), "")
 		if check != nil && root.Kind == yaml.MappingNode {

@@ -187,7 +187,7 @@ func (d *Directory) DeleteResourceServer(ctx context.Context, poolID, identifier
 	if err != nil {
 		return err
 	}
-	if err := d.servers().Delete(ctx, serverKey(poolID, identifier)); err != nil {
+	if _, err := d.servers().Take(ctx, serverKey(poolID, identifier)); err != nil {
 		return storeFault("delete resource server", err, noServer)
 	}
 	return d.dropScopes(ctx, poolID, e.Value.hasScope)

@@ -7,6 +7,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/weir-id/weir/federation/fault"
+	"github.com/weir-id/weir/federation/pool"
 	"github.com/weir-id/weir/federation/pool/api"
 	"github.com/weir-id/weir/server/poolapi/sigv4"
 	"github.com/weir-id/weir/server/web"
@@ -50,6 +51,9 @@ func ProblemOf(err error) Problem {
 		return Problem{http.StatusBadRequest, sig.Type, sig.Message}
 	case errors.As(err, &he) && he.Code == http.StatusRequestEntityTooLarge:
 		err = fault.New(fault.TooLarge, "The request is too large.", err)
+	}
+	if errors.Is(err, pool.ErrNoUser) {
+		return Problem{http.StatusBadRequest, "UserNotFoundException", "User does not exist."}
 	}
 	p, ok := codes[fault.CodeOf(err)]
 	if !ok {
