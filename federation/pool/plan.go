@@ -177,20 +177,22 @@ func (pl *planner) distinctPools(ctx context.Context, all []poolPlan) error {
 			pl.problems.add(pp.path, "stands for the same user pool as an earlier entry")
 		}
 		ids[pp.want.ID], names[name] = true, true
-		domain := pp.want.Domain
-		if domain == "" || checkDomain(domain) != "" {
-			continue
-		}
-		if domains[domain] {
-			pl.problems.add(pp.path+".Domain", "is wanted by an earlier entry")
-		}
-		domains[domain] = true
-		holder, err := pl.d.pools().GetBy(ctx, domainKey(domain))
-		if err != nil && !errors.Is(err, store.ErrNotFound) {
-			return storeFault("plan: find user pool by domain", err, noPool)
-		}
-		if _, inSpec := ids[holder.Value.ID]; err == nil && !inSpec {
-			pl.problems.add(pp.path+".Domain", "belongs to another user pool")
+		for _, of := range [][2]string{{"Domain", pp.want.Domain}, {"CustomDomain", pp.want.CustomDomain}} {
+			field, domain := of[0], of[1]
+			if domain == "" || checkDomain(domain) != "" {
+				continue
+			}
+			if domains[domain] {
+				pl.problems.add(pp.path+"."+field, "is wanted by an earlier entry")
+			}
+			domains[domain] = true
+			holder, err := pl.d.pools().GetBy(ctx, domainKey(domain))
+			if err != nil && !errors.Is(err, store.ErrNotFound) {
+				return storeFault("plan: find user pool by domain", err, noPool)
+			}
+			if _, inSpec := ids[holder.Value.ID]; err == nil && !inSpec {
+				pl.problems.add(pp.path+"."+field, "belongs to another user pool")
+			}
 		}
 	}
 	return nil
