@@ -1,7 +1,9 @@
 package poolapi_test
 
 import (
+	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -101,4 +103,41 @@ func TestATokenIsOfItsClientsPool(t *testing.T) {
 	wantRefusal(t, "GetUser", r.call("GetUser", body{"AccessToken": token}), "NotAuthorizedException", "")
 	wantRefusal(t, "UpdateUserAttributes", r.call("UpdateUserAttributes", body{"AccessToken": token,
 		"UserAttributes": []any{body{"Name": "nickname", "Value": "x"}}}), "NotAuthorizedException", "")
+}
+
+// endless is a body that says how much of it was read.
+type endless struct{ read int }
+
+func (e *endless) Read(p []byte) (int, error) {
+	for i := range p {
+		p[i] = ' '
+	}
+	e.read += len(p)
+	return len(p), nil
+}
+
+// What strangers send costs little: no more of it is read than their operations need, and of an administrator's operation nothing at all.
+func TestStrangersBodiesAreNotRead(t *testing.T) {
+	r := newRig(t)
+	for name, most := range map[string]int{"RevokeToken": 300 << 10, "GetUser": 300 << 10, "CreateUserPool": 0} {
+		for who, sign := range map[string]func(*http.Request){
+			"nobody": func(*http.Request) {},
+			"no key": func(req *http.Request) {
+				(&servertest.API{Weir: r.Weir, Key: sigv4.Key{ID: "STRANGER", Secret: secret.New("the secret of a stranger to us")}}).Sign(req)
+			},
+		} {
+			req := r.nobody.Request(name, body{})
+			sign(req)
+			sent := &endless{}
+			req.Body, req.ContentLength = io.NopCloser(sent), -1
+			rec := httptest.NewRecorder()
+			r.Handler.ServeHTTP(rec, req)
+			if rec.Code < 400 || rec.Code >= 500 || sent.read > most {
+				t.Errorf("%s, %s: %d after %d bytes: %s", name, who, rec.Code, sent.read, rec.Body)
+			}
+			if rec.Header().Get("X-Amzn-Requestid") == "" || rec.Header().Get("X-Amzn-Errortype") == "" {
+				t.Errorf("%s, %s: headers %v", name, who, rec.Header())
+			}
+		}
+	}
 }

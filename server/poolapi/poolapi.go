@@ -130,11 +130,26 @@ func (s *Service) read(c echo.Context) (operation, []byte, error) {
 	if media, _, err := mime.ParseMediaType(r.Header.Get(echo.HeaderContentType)); err != nil || media != contentType {
 		return operation{}, nil, refuse(api.SerializationException, "The Content-Type of a request must be "+contentType+".", err)
 	}
-	body, err := io.ReadAll(r.Body)
-	if err != nil {
-		return operation{}, nil, err
+	body, err := s.body(r, op)
+	return op, body, err
+}
+
+// strangersBody bounds what callers without a key may send, in bytes. All attributes of a person fit into it.
+const strangersBody = 256 << 10
+
+// body reads the body of a request: a large one from those alone who name a key.
+func (s *Service) body(r *http.Request, op operation) ([]byte, error) {
+	if op.access == admin {
+		if err := s.Signatures.Announced(r); err != nil {
+			return nil, s.refusedCall(r.Context(), op, sigv4.Key{}, err)
+		}
+		return io.ReadAll(r.Body)
 	}
-	return op, body, nil
+	body, err := io.ReadAll(io.LimitReader(r.Body, strangersBody+1))
+	if len(body) > strangersBody {
+		err = fault.New(fault.TooLarge, "The request is too large.", nil)
+	}
+	return body, err
 }
 
 // call lets the caller in, or not, and runs the operation.

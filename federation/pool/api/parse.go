@@ -173,6 +173,9 @@ func (c *cleaner) list(s Shape, path string, v any) any {
 	element := c.model.Shapes[s.Element]
 	out := make([]any, 0, len(given))
 	for i, value := range given {
+		if len(c.violations) > maxCounted {
+			break
+		}
 		switch {
 		case value == nil:
 			c.wrong(fmt.Sprintf("%s.%d.member", path, i+1), "something: null is not")
