@@ -12,6 +12,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/weir-id/weir/server/poolapi"
 	"github.com/weir-id/weir/server/web"
 )
 
@@ -43,6 +44,9 @@ func (s *Server) observe(next echo.HandlerFunc) echo.HandlerFunc {
 		route := c.Path()
 		if route == "" {
 			route = "unrouted"
+		}
+		if op := poolapi.OperationOf(c); op != "" {
+			route += op
 		}
 		s.Metrics.request(c.Request().Method, route, c.Response().Status, took)
 		s.Logger.LogAttrs(c.Request().Context(), slog.LevelInfo, "request",

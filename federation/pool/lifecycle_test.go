@@ -119,7 +119,7 @@ func TestAPoolThatIsBeingDeletedDoesNotExist(t *testing.T) {
 	p, _ := f.withPool(t)
 	pulled := errors.New("another package's store is down")
 	err := f.DeletePool(t.Context(), p.ID, func(context.Context, string) error { return pulled })
-	if !errors.Is(err, pulled) {
+	if !errors.Is(err, pulled) || !errors.Is(err, pool.ErrUnfinished) {
 		t.Fatalf("error %v", err)
 	}
 	_, byID := f.Pool(t.Context(), p.ID)

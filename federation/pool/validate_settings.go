@@ -124,7 +124,7 @@ func validateMfa(ps *Problems, s Settings) {
 	if s.SmsMfa && s.SmsConfiguration == nil {
 		ps.add("SmsConfiguration", "SMS configuration is required where a text message is a second factor")
 	}
-	if w := s.WebAuthn; w != nil && w.RelyingPartyID != "" && (domainFault(w.RelyingPartyID) != "" || len(w.RelyingPartyID) > 127) {
+	if w := s.WebAuthn; w != nil && w.RelyingPartyID != "" && (checkDomain(w.RelyingPartyID) != "" || len(w.RelyingPartyID) > 127) {
 		ps.add("WebAuthnConfiguration.RelyingPartyId", "must be a domain name of at most 127 characters")
 	}
 }

@@ -2,6 +2,7 @@ package poolapi
 
 import (
 	"context"
+	"strings"
 
 	"github.com/weir-id/weir/federation/fault"
 	"github.com/weir-id/weir/federation/pool"
@@ -42,6 +43,9 @@ func (s *Service) createUserPoolDomain(ctx context.Context, _ Caller, in *api.Cr
 	settings, err := domainSettings(in.CustomDomainConfig, in.ManagedLoginVersion, in.Routing)
 	if err != nil {
 		return nil, err
+	}
+	if host := s.target(); in.Domain == host || strings.HasSuffix(in.Domain, "."+host) {
+		return nil, fault.New(fault.Invalid, "A custom domain cannot be a name under this deployment's own host: use a prefix.", nil)
 	}
 	p, err := s.Directory.CreateDomain(ctx, in.UserPoolID, in.Domain, settings)
 	if err != nil {
@@ -90,7 +94,7 @@ func (s *Service) updateUserPoolDomain(ctx context.Context, _ Caller, in *api.Up
 		return nil, err
 	}
 	out := &api.UpdateUserPoolDomainResponse{ManagedLoginVersion: managedLogin(p, in.Domain)}
-	if settings.CertificateArn != "" {
+	if p.Domains[in.Domain].CertificateArn != "" {
 		out.CloudFrontDomain = s.target()
 	}
 	return out, nil

@@ -33,6 +33,8 @@ func domainContracts() map[string]contract {
 				wantMembers(r, body{"CloudFrontDomain": "login.test", "ManagedLoginVersion": 2}, out)
 				got := r.must("DescribeUserPoolDomain", body{"Domain": in["Domain"]})["DomainDescription"].(body)
 				wantMembers(r, in, got)
+				r.must("UpdateUserPoolDomain", body{"UserPoolId": in["UserPoolId"], "Domain": in["Domain"]}) // what is left out stays
+				wantMembers(r, in, r.must("DescribeUserPoolDomain", body{"Domain": in["Domain"]})["DomainDescription"].(body))
 			},
 			refusals: []refused{
 				{"another pool's", "InvalidParameterException", "No such domain or user pool exists.", func(_ *rig, in body) { in["Domain"] = "acme" }},
@@ -88,6 +90,7 @@ func createDomainContract() contract {
 			}},
 			{"a custom domain without a certificate", invalid, "invalid character", func(_ *rig, in body) { delete(in, "CustomDomainConfig") }},
 			{"a prefix with one", invalid, "must be a full domain name", func(_ *rig, in body) { in["Domain"] = "login" }},
+			{"under our own host", invalid, "use a prefix", func(_ *rig, in body) { in["Domain"] = "acme.login.test" }},
 			{"routing", invalid, "failover between regions is not supported", func(_ *rig, in body) {
 				in["Routing"] = body{"Failover": body{"SecondaryRegion": "eu-west-1", "PrimaryRoute53HealthCheckId": "abcdefab-1234-1234-1234-abcdefabcdef"}}
 			}},

@@ -33,7 +33,10 @@ func (s *Service) setUserPoolMfaConfig(ctx context.Context, _ Caller, in *api.Se
 	}
 	p, err := s.Directory.ChangePool(ctx, in.UserPoolID, func(p *pool.Pool) error {
 		c := &p.Settings
-		c.MfaConfiguration, c.SoftwareTokenMfa = in.MfaConfiguration, token
+		if in.MfaConfiguration != "" { // left out it must not turn off what people are held to
+			c.MfaConfiguration = in.MfaConfiguration
+		}
+		c.SoftwareTokenMfa = token
 		c.EmailMfa, c.WebAuthn = in.EmailMfaConfiguration, in.WebAuthnConfiguration
 		if c.SmsMfa = in.SmsMfaConfiguration != nil; !c.SmsMfa {
 			return nil

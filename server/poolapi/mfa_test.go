@@ -35,6 +35,11 @@ func mfaContracts() map[string]contract {
 				if got := describe(r, in["UserPoolId"].(string)); got["MfaConfiguration"] != "OPTIONAL" || got["SmsAuthenticationMessage"] != "sign in {####}" {
 					r.Errorf("pool %v", got)
 				}
+				// MfaConfiguration that is left out stays.
+				r.must("SetUserPoolMfaConfig", body{"UserPoolId": in["UserPoolId"], "SoftwareTokenMfaConfiguration": body{"Enabled": true}})
+				if got := r.must("GetUserPoolMfaConfig", body{"UserPoolId": in["UserPoolId"]}); got["MfaConfiguration"] != "OPTIONAL" || got["SmsMfaConfiguration"] != nil {
+					r.Errorf("factors %v", got)
+				}
 				// A factor that is left out is off; how text messages are sent is for more than that, and stays.
 				off := r.must("SetUserPoolMfaConfig", body{"UserPoolId": in["UserPoolId"], "MfaConfiguration": "OFF"})
 				if !reflect.DeepEqual(off, body{"MfaConfiguration": "OFF"}) {

@@ -81,6 +81,15 @@ func CrossOrigin() echo.MiddlewareFunc {
 // Asked reports whether a request is one for the API, so that its errors are to be the API's.
 func Asked(c echo.Context) bool { return c.Path() == Path && c.Request().Method == http.MethodPost }
 
+// operationKey is where the echo.Context keeps the name of the operation.
+const operationKey = "weir.operation"
+
+// OperationOf is the name of the operation that a request was for, "" where it was for none: logs and metrics have it after the route.
+func OperationOf(c echo.Context) string {
+	name, _ := c.Get(operationKey).(string)
+	return name
+}
+
 // Call serves POST /.
 func (s *Service) Call(c echo.Context) error {
 	c.Response().Header().Set(requestIDHeader, web.RequestID(c.Request().Context()))
@@ -116,6 +125,7 @@ func (s *Service) read(c echo.Context) (operation, []byte, error) {
 	if !ours || !known {
 		return operation{}, nil, refuse("UnknownOperationException", "There is no such operation.", fmt.Errorf("target %.100q", targets[0]))
 	}
+	c.Set(operationKey, op.name)
 	// Nothing but this type, which no page of another site can post without asking first: a form's body is not taken for JSON.
 	if media, _, err := mime.ParseMediaType(r.Header.Get(echo.HeaderContentType)); err != nil || media != contentType {
 		return operation{}, nil, refuse(api.SerializationException, "The Content-Type of a request must be "+contentType+".", err)

@@ -53,7 +53,9 @@ func (s *Service) createUserPool(ctx context.Context, by Caller, in *api.CreateU
 		return nil, err
 	}
 	by.Note("pool", p.ID)
-	return &api.CreateUserPoolResponse{UserPool: s.userPool(p)}, nil
+	out := s.userPool(p)
+	out.EstimatedNumberOfUsers = new(0)
+	return &api.CreateUserPoolResponse{UserPool: out}, nil
 }
 
 // settingsOf are the settings in a request. The members of pool.Settings have the names of the requests', so they are read by name.
