@@ -24,7 +24,8 @@ type Change struct {
 	Path   string // UserPools[example].Clients[web]
 	ID     string // the pool's or client's id, new ones included; the provider's name
 	Fields []FieldChange
-	// GeneratedSecret is a client secret that Apply will store. It is shown once, after Apply: nothing returns it later.
+	// GeneratedSecret is a client secret that Apply will store. It is shown once, after Apply: after that, only to whoever
+	// may read the secrets of the store.
 	GeneratedSecret secret.Text
 }
 
