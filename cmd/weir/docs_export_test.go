@@ -67,7 +67,7 @@ func survives(t *testing.T, page, dir string, spec pool.Spec) bool {
 		t.Fatal(err)
 	}
 	for _, secrets := range []bool{false, true} {
-		exported, err := w.Directory.Export(t.Context(), nil, secrets)
+		exported, _, err := w.Directory.Export(t.Context(), nil, secrets)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -85,7 +85,7 @@ func survives(t *testing.T, page, dir string, spec pool.Spec) bool {
 		}
 		if secrets {
 			other.Apply(back)
-			copied, err := other.Directory.Export(t.Context(), nil, true)
+			copied, _, err := other.Directory.Export(t.Context(), nil, true)
 			var same strings.Builder
 			if err != nil || config.WritePools(&same, copied) != nil || same.String() != text.String() {
 				t.Errorf("%s: error %v, exported\n%s\nfrom the copy\n%s", page, err, text.String(), same.String())

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -28,8 +29,8 @@ API becomes a file, or a second installation. Applied to the same store the file
 Secrets are not in the file: {stored: true} stands for each, which means the one in the store. With --with-secrets they are in it in the clear, and
 the file makes the same pools in an empty store; keep it like a key.
 
-Users and groups are not exported (weir backup copies everything), nor is what only the API can configure. Where a process serves the store, that
-process reads it.`,
+Users and groups are not exported (weir backup copies everything). What only the API can configure is named at the head of the file. Where a
+process serves the store, that process reads it.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := loadConfig(file)
@@ -64,11 +65,16 @@ func exportTo(cmd *cobra.Command, cfg *config.Config, ask control.Export, out io
 
 // export writes pools as a file.
 func (n *node) export(ctx context.Context, ask control.Export, out io.Writer) error {
-	spec, err := n.directory.Export(ctx, ask.Pools, ask.Secrets)
+	spec, omitted, err := n.directory.Export(ctx, ask.Pools, ask.Secrets)
 	if err != nil {
 		return err
 	}
-	if _, err := io.WriteString(out, "# Written by weir export: to be applied with weir apply. {stored: true} means the secret that is in the store.\n"); err != nil {
+	var head strings.Builder
+	head.WriteString("# Written by weir export: to be applied with weir apply. {stored: true} means the secret that is in the store.\n")
+	for _, o := range omitted {
+		head.WriteString("# Not in this file: " + o.String() + ".\n")
+	}
+	if _, err := io.WriteString(out, head.String()); err != nil {
 		return err
 	}
 	if ask.Secrets {

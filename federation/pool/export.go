@@ -14,21 +14,25 @@ import (
 
 // Export returns the spec of what is stored: planning it against the same store finds nothing to do, and what is at its default is left out. ids are
 // those of the pools, none is all of them. With secrets, applying the spec to an empty store makes the same pools; without,
-// StoredSecret stands for each. Users, groups, and what a pool file has no word for are not in it. Errors: fault.NotFound.
-func (d *Directory) Export(ctx context.Context, ids []string, secrets bool) (Spec, error) {
-	var s Spec
+// StoredSecret stands for each. Users and groups are not in it. omitted is what a pool file has no word for, and what would
+// not be the same in another store. Errors: fault.NotFound.
+func (d *Directory) Export(ctx context.Context, ids []string, secrets bool) (s Spec, omitted []Problem, err error) {
 	pools, err := d.exported(ctx, ids)
 	if err != nil {
-		return s, err
+		return s, nil, err
 	}
 	for _, p := range pools {
 		ps := specOfPool(p)
 		if err := d.exportParts(ctx, &ps, secrets); err != nil {
-			return s, err
+			return s, nil, err
 		}
 		s.UserPools = append(s.UserPools, ps)
+		made, _ := desiredPool(ps, Pool{}, d)
+		for _, f := range diff(poolFields(made), poolFields(p)) {
+			omitted = append(omitted, Problem{Path: entry("UserPools", p.Name) + "." + f.Name, Message: "has no place in a pool file"})
+		}
 	}
-	return s, nil
+	return s, omitted, nil
 }
 
 // exportParts fills in what is in a pool.

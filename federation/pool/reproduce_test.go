@@ -8,6 +8,7 @@ import (
 
 	"github.com/weir-id/weir/federation/fault"
 	"github.com/weir-id/weir/federation/pool"
+	"github.com/weir-id/weir/federation/pool/api"
 	"github.com/weir-id/weir/federation/secret"
 )
 
@@ -59,9 +60,9 @@ func everything(t *testing.T, f *fixture) {
 
 func exported(t *testing.T, f *fixture, secrets bool, ids ...string) pool.Spec {
 	t.Helper()
-	s, err := f.Export(t.Context(), ids, secrets)
-	if err != nil {
-		t.Fatal(err)
+	s, omitted, err := f.Export(t.Context(), ids, secrets)
+	if err != nil || len(omitted) != 0 {
+		t.Fatalf("omitted %v, error %v", omitted, err)
 	}
 	return s
 }
@@ -180,8 +181,20 @@ func TestWhatAnExportLeavesOut(t *testing.T) {
 	if all := exported(t, f, false); len(all.UserPools) != 2 {
 		t.Errorf("%d pools", len(all.UserPools))
 	}
-	_, err := f.Export(t.Context(), []string{"local_Missing00"}, false)
+	_, _, err := f.Export(t.Context(), []string{"local_Missing00"}, false)
 	wantCode(t, err, fault.NotFound)
+	p := mustPool(t, f, "plain")
+	p.Tags = map[string]string{"team": "blue"}
+	p.Settings.MfaConfiguration = "OPTIONAL"
+	p.Settings.SoftwareTokenMfa = &api.SoftwareTokenMfaConfigType{Enabled: ptr(true)}
+	if _, err := f.UpdatePool(t.Context(), p); err != nil {
+		t.Fatal(err)
+	}
+	_, omitted, err := f.Export(t.Context(), []string{id}, false)
+	got := lines(omitted)
+	if err != nil || !strings.Contains(got, "UserPools[plain].MfaConfiguration: has no place in a pool file") || !strings.Contains(got, "team") {
+		t.Errorf("omitted\n%s\nerror %v", got, err)
+	}
 }
 
 // A field that Export forgets would be lost by everybody who moves, so that each has to be seen once.
