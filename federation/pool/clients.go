@@ -95,9 +95,6 @@ func (d *Directory) newClient(ctx context.Context, c Client, found Problems) (Cl
 	if err := d.checkScopes(ctx, c, Client{}); err != nil {
 		return Client{}, err
 	}
-	if err := d.checkScopes(ctx, c, Client{}); err != nil {
-		return Client{}, err
-	}
 	return c, d.putClient(ctx, &c, 0)
 }
 

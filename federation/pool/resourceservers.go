@@ -167,6 +167,10 @@ func (d *Directory) UpdateResourceServer(ctx context.Context, s ResourceServer) 
 	if err := Problems(ValidateResourceServer(s)).fault(); err != nil {
 		return ResourceServer{}, err
 	}
+	lost := func(scope string) bool { return old.Value.hasScope(scope) && !s.hasScope(scope) }
+	if err := d.dropScopes(ctx, s.PoolID, lost); err != nil { // see DeleteResourceServer
+		return ResourceServer{}, err
+	}
 	e, err := d.servers().Update(ctx, serverKey(s.PoolID, s.Identifier), func(have *ResourceServer) error {
 		if old.Value = *have; len(diff(serverFields(*have), serverFields(s))) == 0 {
 			return store.ErrUnchanged
@@ -177,7 +181,7 @@ func (d *Directory) UpdateResourceServer(ctx context.Context, s ResourceServer) 
 	if err != nil {
 		return ResourceServer{}, storeFault("update resource server", err, noServer)
 	}
-	return e.Value, d.dropScopes(ctx, s.PoolID, func(scope string) bool { return old.Value.hasScope(scope) && !e.Value.hasScope(scope) })
+	return e.Value, d.dropScopes(ctx, s.PoolID, lost)
 }
 
 // DeleteResourceServer removes a resource server, and its scopes from the clients that list them: in the original nobody gets a token with such
@@ -185,6 +189,10 @@ func (d *Directory) UpdateResourceServer(ctx context.Context, s ResourceServer) 
 func (d *Directory) DeleteResourceServer(ctx context.Context, poolID, identifier string) error {
 	e, err := d.storedServer(ctx, poolID, identifier)
 	if err != nil {
+		return err
+	}
+	// Before, so that a deletion that ends here can be repeated; and after, for a client that was written meanwhile.
+	if err := d.dropScopes(ctx, poolID, e.Value.hasScope); err != nil {
 		return err
 	}
 	if _, err := d.servers().Take(ctx, serverKey(poolID, identifier)); err != nil {

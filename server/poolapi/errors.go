@@ -79,10 +79,16 @@ func (p Problem) Write(c echo.Context) error {
 	return c.Echo().JSONSerializer.Serialize(c, problemBody{p.Type, p.Message}, "")
 }
 
-// headerText is a message as a header can carry it.
+// maxHeader bounds a message in a header, in characters: proxies and clients take a few kilobytes of headers in all. The body has the whole of it.
+const maxHeader = 512
+
+// headerText is a message, or its beginning, as a header can carry it.
 func headerText(s string) string {
-	out := make([]byte, 0, len(s))
+	out := make([]byte, 0, min(len(s), maxHeader))
 	for _, r := range s {
+		if len(out) == maxHeader {
+			break
+		}
 		if r < 0x20 || r > 0x7e {
 			r = '?'
 		}

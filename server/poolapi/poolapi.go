@@ -130,11 +130,26 @@ func (s *Service) read(c echo.Context) (operation, []byte, error) {
 	if media, _, err := mime.ParseMediaType(r.Header.Get(echo.HeaderContentType)); err != nil || media != contentType {
 		return operation{}, nil, refuse(api.SerializationException, "The Content-Type of a request must be "+contentType+".", err)
 	}
-	body, err := io.ReadAll(r.Body)
-	if err != nil {
-		return operation{}, nil, err
+	body, err := s.body(r, op)
+	return op, body, err
+}
+
+// strangersBody bounds what callers without a key may send, in bytes. All attributes of a person fit into it.
+const strangersBody = 256 << 10
+
+// body reads the body of a request: a large one from those alone who name a key.
+func (s *Service) body(r *http.Request, op operation) ([]byte, error) {
+	if op.access == admin {
+		if err := s.Signatures.Announced(r); err != nil {
+			return nil, s.refusedCall(r.Context(), op, sigv4.Key{}, err)
+		}
+		return io.ReadAll(r.Body)
 	}
-	return op, body, nil
+	body, err := io.ReadAll(io.LimitReader(r.Body, strangersBody+1))
+	if len(body) > strangersBody {
+		err = fault.New(fault.TooLarge, "The request is too large.", nil)
+	}
+	return body, err
 }
 
 // call lets the caller in, or not, and runs the operation.
@@ -151,7 +166,7 @@ func (s *Service) call(c echo.Context, op operation, body []byte) (any, error) {
 	var err error
 	if op.access == admin && faulty == nil {
 		if err := s.withinPolicy(by.Key, op, in); err != nil {
-			return nil, err
+			return nil, s.refusedCall(ctx, op, by.Key, err)
 		}
 	}
 	if op.run == nil {
@@ -202,12 +217,15 @@ func (s *Service) administrator(c echo.Context, op operation, body []byte) (sigv
 		err = sigv4.Denied(key, op.name)
 	}
 	if err != nil {
-		s.Audit.Record(c.Request().Context(), audit.APIRefused{
-			Operation: op.name, By: key.Who(), Reason: err.Error(), Reference: web.RequestID(c.Request().Context()),
-		})
-		return key, err
+		return key, s.refusedCall(c.Request().Context(), op, key, err)
 	}
 	return key, nil
+}
+
+// refusedCall records that the key may not make the call, and returns why.
+func (s *Service) refusedCall(ctx context.Context, op operation, key sigv4.Key, why error) error {
+	s.Audit.Record(ctx, audit.APIRefused{Operation: op.name, By: key.Who(), Reason: why.Error(), Reference: web.RequestID(ctx)})
+	return why
 }
 
 // withinPolicy holds a key that is limited to some pools to these. Which pool an operation is for, its input says; operations that

@@ -124,6 +124,15 @@ func (c *cleaner) value(shape, path string, v any) any {
 	for _, broken := range s.broken(v) {
 		c.violations = append(c.violations, violation{path, broken})
 	}
+	return plain(s, v)
+}
+
+// plain writes a whole number without its fraction or exponent, as which encoding/json would not take it.
+func plain(s Shape, v any) any {
+	if s.Type == "integer" || s.Type == "long" {
+		n, _ := whole(v)
+		return n
+	}
 	return v
 }
 
@@ -164,6 +173,9 @@ func (c *cleaner) list(s Shape, path string, v any) any {
 	element := c.model.Shapes[s.Element]
 	out := make([]any, 0, len(given))
 	for i, value := range given {
+		if len(c.violations) > maxCounted {
+			break
+		}
 		switch {
 		case value == nil:
 			c.wrong(fmt.Sprintf("%s.%d.member", path, i+1), "something: null is not")
@@ -211,7 +223,7 @@ func (c *cleaner) inside(s Shape, path, which string, v any) any {
 			c.violations = append(c.violations, found)
 		}
 	}
-	return v
+	return plain(s, v)
 }
 
 func (c *cleaner) size(s Shape, path string, n int) {

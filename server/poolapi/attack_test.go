@@ -1,0 +1,143 @@
+package poolapi_test
+
+import (
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/weir-id/weir/federation/audit"
+	"github.com/weir-id/weir/federation/pool"
+	"github.com/weir-id/weir/federation/secret"
+	"github.com/weir-id/weir/server/poolapi/sigv4"
+	"github.com/weir-id/weir/server/servertest"
+)
+
+// Languages with one kind of number write 3 as 3.0; what is no whole number at all is the caller's fault and not ours.
+func TestNumbersInInputs(t *testing.T) {
+	r := newRig(t)
+	for text, kind := range map[string]string{
+		"3": "", "3.0": "", "-0": "", "1e2": "", "2147483647": "",
+		"-1": "InvalidParameterException", "2147483648": "InvalidParameterException", "9223372036854775807": "InvalidParameterException",
+		"9223372036854775808": "SerializationException", "1e400": "SerializationException", "3.5": "SerializationException", "NaN": "SerializationException",
+		"1e15": "InvalidParameterException", `"3"`: "SerializationException",
+	} {
+		ans := r.admin.Call("CreateGroup", `{"UserPoolId":"`+servertest.PoolID+`","GroupName":"g`+strings.Trim(text, `"`)+`","Precedence":`+text+`}`)
+		if got := ans.Text("__type"); got != kind || (kind == "") != (ans.Status == http.StatusOK) {
+			t.Errorf("%s: %d %s, want %q", text, ans.Status, ans.Body, kind)
+		}
+	}
+}
+
+// Proxies and clients refuse answers with long headers (nginx: 4 or 8 KB for all of them), so the whole message is in the body alone.
+func TestLongMessagesDoNotGoIntoAHeader(t *testing.T) {
+	r := newRig(t)
+	var schema []any
+	for range 50 {
+		schema = append(schema, body{"Name": "x", "AttributeDataType": "Text"})
+	}
+	ans := r.admin.Call("CreateUserPool", body{"PoolName": "p", "Schema": schema})
+	wantRefusal(t, "CreateUserPool", ans, "InvalidParameterException", "50 validation errors detected: Value at 'schema.1.member.attributeDataType'")
+	head, whole := ans.Header.Get("X-Amzn-Errormessage"), ans.Text("message")
+	if len(whole) < 1024 || len(head) > 1024 || head == "" || !strings.HasPrefix(whole, head[:256]) {
+		t.Errorf("a header of %d bytes for a message of %d", len(head), len(whole))
+	}
+}
+
+// A key that reaches for another pool than its own is as much in the audit stream as a wrong signature.
+func TestReachingForAnotherPoolIsAudited(t *testing.T) {
+	key := sigv4.Key{ID: "TENANT", Secret: secret.New("the secret of the key TENANT"), Allow: []string{"*"}, Pools: []string{servertest.OtherPool}}
+	w, _ := servertest.StartExample(t, func(o *servertest.Options) { o.AdminKeys = []sigv4.Key{key} })
+	tenant := &servertest.API{Weir: w, Key: key, HTTP: w.Client()}
+	w.Events.Take()
+	ans := tenant.Call("DescribeUserPool", inPool(nil))
+	wantRefusal(t, "DescribeUserPool", ans, "AccessDeniedException", "")
+	for _, e := range w.Events.Take() {
+		if refused, ok := e.(audit.APIRefused); ok {
+			if refused.By != "TENANT" || refused.Operation != "DescribeUserPool" || refused.Reference != ans.Header.Get("X-Amzn-Requestid") {
+				t.Errorf("event %+v", refused)
+			}
+			return
+		}
+	}
+	t.Error("no event")
+}
+
+// A deletion that was cut short can be repeated until no client has the scopes any more.
+func TestScopesOfAResourceServerGoWithIt(t *testing.T) {
+	for name, change := range map[string]func(in body){
+		"DeleteResourceServer": func(in body) { delete(in, "Scopes"); delete(in, "Name") },
+		"UpdateResourceServer": func(in body) { in["Scopes"] = []any{body{"ScopeName": "read", "ScopeDescription": "look"}} },
+	} {
+		r := newRig(t)
+		in := existing(r, "orders")
+		id := r.must("CreateUserPoolClient", inPool(body{"ClientName": "c", "AllowedOAuthFlows": []any{"code"}, "AllowedOAuthFlowsUserPoolClient": true,
+			"AllowedOAuthScopes": []any{"openid", "orders/write"}, "CallbackURLs": []any{servertest.SPAURI}}))["UserPoolClient"].(body)["ClientId"]
+		change(in)
+		r.Engine.SetFull("client")
+		if ans := r.call(name, in); ans.Status != http.StatusServiceUnavailable {
+			t.Fatalf("%s with a store that is full: %d %s", name, ans.Status, ans.Body)
+		}
+		r.Engine.SetFull()
+		if ans := r.call(name, in); ans.Status != http.StatusOK {
+			t.Errorf("%s once more: %d %s", name, ans.Status, ans.Body)
+		}
+		c := r.must("DescribeUserPoolClient", inPool(body{"ClientId": id}))["UserPoolClient"].(body)
+		if scopes := c["AllowedOAuthScopes"].([]any); len(scopes) != 1 {
+			t.Errorf("after %s the client still has %v", name, scopes)
+		}
+	}
+}
+
+// A client's id that another pool has now makes no token of the first pool count again.
+func TestATokenIsOfItsClientsPool(t *testing.T) {
+	r := newRig(t)
+	token := r.signIn("ada").Text("access_token")
+	other := newPool(r, "other")
+	r.must("DeleteUserPoolClient", inPool(body{"ClientId": servertest.SPAClient}))
+	wantRefusal(t, "GetUser", r.call("GetUser", body{"AccessToken": token}), "NotAuthorizedException", "")
+	if _, err := r.Directory.CreateClient(t.Context(), pool.Client{ID: servertest.SPAClient, PoolID: other, Name: "another"}); err != nil {
+		t.Fatal(err)
+	}
+	wantRefusal(t, "GetUser", r.call("GetUser", body{"AccessToken": token}), "NotAuthorizedException", "")
+	wantRefusal(t, "UpdateUserAttributes", r.call("UpdateUserAttributes", body{"AccessToken": token,
+		"UserAttributes": []any{body{"Name": "nickname", "Value": "x"}}}), "NotAuthorizedException", "")
+}
+
+// endless is a body that says how much of it was read.
+type endless struct{ read int }
+
+func (e *endless) Read(p []byte) (int, error) {
+	for i := range p {
+		p[i] = ' '
+	}
+	e.read += len(p)
+	return len(p), nil
+}
+
+// What strangers send costs little: no more of it is read than their operations need, and of an administrator's operation nothing at all.
+func TestStrangersBodiesAreNotRead(t *testing.T) {
+	r := newRig(t)
+	for name, most := range map[string]int{"RevokeToken": 300 << 10, "GetUser": 300 << 10, "CreateUserPool": 0} {
+		for who, sign := range map[string]func(*http.Request){
+			"nobody": func(*http.Request) {},
+			"no key": func(req *http.Request) {
+				(&servertest.API{Weir: r.Weir, Key: sigv4.Key{ID: "STRANGER", Secret: secret.New("the secret of a stranger to us")}}).Sign(req)
+			},
+		} {
+			req := r.nobody.Request(name, body{})
+			sign(req)
+			sent := &endless{}
+			req.Body, req.ContentLength = io.NopCloser(sent), -1
+			rec := httptest.NewRecorder()
+			r.Handler.ServeHTTP(rec, req)
+			if rec.Code < 400 || rec.Code >= 500 || sent.read > most {
+				t.Errorf("%s, %s: %d after %d bytes: %s", name, who, rec.Code, sent.read, rec.Body)
+			}
+			if rec.Header().Get("X-Amzn-Requestid") == "" || rec.Header().Get("X-Amzn-Errortype") == "" {
+				t.Errorf("%s, %s: headers %v", name, who, rec.Header())
+			}
+		}
+	}
+}
