@@ -88,12 +88,8 @@ func encodePresent(v reflect.Value, path string) (*yaml.Node, error) {
 
 func encodeStruct(v reflect.Value, path string) (*yaml.Node, error) {
 	out := &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map"}
-	for i := range v.NumField() {
-		name := v.Type().Field(i).Tag.Get("yaml")
-		if name == "" || name == "-" {
-			continue
-		}
-		if err := put(out, name, v.Field(i), join(path, name)); err != nil {
+	for name, field := range keys(v) {
+		if err := put(out, name, field, join(path, name)); err != nil {
 			return nil, err
 		}
 	}

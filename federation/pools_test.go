@@ -48,6 +48,10 @@ func TestADeletionThatWasCutShortIsFinished(t *testing.T) {
 				p.IdentityProviders[0].ProviderDetails["keep_tokens"] = secret.New("true")
 			})
 			ans := w.Web().Login(w.Browser(), ada)
+			asked, err := w.Broker.Erasures.Open(t.Context(), servertest.PoolID, "Corp", "message", "sub")
+			if err != nil {
+				t.Fatal(err)
+			}
 			if _, err := w.SAMLKeys.Signing(t.Context(), servertest.PoolID); err != nil {
 				t.Fatal(err)
 			}
@@ -71,6 +75,9 @@ func TestADeletionThatWasCutShortIsFinished(t *testing.T) {
 			}
 			if got := leftOf(t, w); len(got) != 0 {
 				t.Errorf("left: %v", got)
+			}
+			if got, err := w.Broker.Erasures.Find(t.Context(), asked.Code); err != nil || got.Done.IsZero() || got.Sub != "" {
+				t.Errorf("a request for deletion: %+v, error %v", got, err)
 			}
 			if err := w.Broker.DeletePool(t.Context(), servertest.PoolID); fault.CodeOf(err) != fault.NotFound {
 				t.Errorf("once more: error %v", err)

@@ -29,7 +29,7 @@ API becomes a file, or a second installation. Applied to the same store the file
 Secrets are not in the file: {stored: true} stands for each, which means the one in the store. With --with-secrets they are in it in the clear, and
 the file makes the same pools in an empty store; keep it like a key.
 
-Users and groups are not exported (weir backup copies everything). What only the API can configure is named at the head of the file. Where a
+Users, and who is in which group, are not exported (weir backup copies everything). What only the API can configure is named at the head of the file. Where a
 process serves the store, that process reads it.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {

@@ -94,12 +94,9 @@ func (d *Directory) newUser(p Pool, in NewUser) (User, error) {
 		return User{}, err
 	}
 	invalid := checkValues(p.Schema, u.Attributes)
-	for flag, of := range verifiedOf {
-		switch {
-		case u.Attributes[of] == "" && u.Attributes[flag] != "":
+	for flag, of := range verifiedOf { // which nobody is given: what is not there counts as false, and Terraform would take it away again
+		if u.Attributes[of] == "" && u.Attributes[flag] != "" {
 			invalid[flag] = "The attribute needs " + of + "."
-		case u.Attributes[of] != "" && u.Attributes[flag] == "":
-			u.Attributes[flag] = "false"
 		}
 	}
 	if !in.Incomplete {

@@ -132,7 +132,7 @@ func (p Pool) edited(u User, set map[string]string) (map[string]string, error) {
 			invalid[flag] = "The attribute needs " + of + "."
 		case after[of] == "":
 			delete(after, flag)
-		case set[flag] == "" && foldIndexed(of, after[of]) != foldIndexed(of, u.Attributes[of]), after[flag] == "":
+		case set[flag] == "" && foldIndexed(of, after[of]) != foldIndexed(of, u.Attributes[of]):
 			after[flag] = "false"
 		}
 	}

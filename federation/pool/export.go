@@ -14,7 +14,7 @@ import (
 
 // Export returns the spec of what is stored: planning it against the same store finds nothing to do, and what is at its default is left out. ids are
 // those of the pools, none is all of them. With secrets, applying the spec to an empty store makes the same pools; without,
-// StoredSecret stands for each. Users and groups are not in it. omitted is what a pool file has no word for, and what would
+// StoredSecret stands for each. Users are not in it, nor who is in which group. omitted is what a pool file has no word for, and what would
 // not be the same in another store. Errors: fault.NotFound.
 func (d *Directory) Export(ctx context.Context, ids []string, secrets bool) (s Spec, omitted []Problem, err error) {
 	pools, err := d.exported(ctx, ids)
@@ -40,7 +40,8 @@ func (d *Directory) exportParts(ctx context.Context, ps *PoolSpec, secrets bool)
 	providers, err1 := list(ctx, d.providers(), ps.ID, "export identity providers")
 	servers, err2 := list(ctx, d.servers(), ps.ID, "export resource servers")
 	clients, err3 := list(ctx, d.clients(), ps.ID, "export app clients")
-	if err := errors.Join(err1, err2, err3); err != nil {
+	groups, err4 := list(ctx, d.groups(), ps.ID, "export groups")
+	if err := errors.Join(err1, err2, err3, err4); err != nil {
 		return err
 	}
 	for _, ip := range providers {
@@ -48,6 +49,9 @@ func (d *Directory) exportParts(ctx context.Context, ps *PoolSpec, secrets bool)
 	}
 	for _, s := range servers {
 		ps.ResourceServers = append(ps.ResourceServers, specOfServer(s))
+	}
+	for _, g := range groups {
+		ps.Groups = append(ps.Groups, GroupSpec{GroupName: g.Name, Description: g.Description, RoleArn: g.RoleArn, Precedence: g.Precedence})
 	}
 	for _, c := range clients {
 		// Of a provider that is gone the name may be left over from an earlier release, and no file may say it.
@@ -104,6 +108,8 @@ func specOfPool(p Pool) PoolSpec {
 	s := PoolSpec{
 		PoolName: p.Name, ID: p.ID, Domain: p.Domain, CustomDomain: p.CustomDomain,
 		SigningAlgorithm: otherThan(p.SigningAlgorithm, Algorithms()[0]), SigningKeyDays: p.SigningKeyDays,
+		DeletionProtection: otherThan(protection(p.DeletionProtection), protection(false)), UserPoolTags: p.Tags,
+		UsernameAttributes: p.UsernameAttributes, AliasAttributes: p.AliasAttributes, Settings: p.Settings.besideDefaults(),
 	}
 	standard := StandardSchema()
 	for _, a := range p.Schema {

@@ -76,18 +76,24 @@ func (d *Directory) CreateGroup(ctx context.Context, g Group) (Group, error) {
 	if err := d.roomForGroup(ctx, g.PoolID); err != nil {
 		return Group{}, err
 	}
-	g.GID = random(lowerAlphanumerics, gidLength)
-	g.Created = d.now()
-	g.Modified = g.Created
-	_, err := d.groups().Put(ctx, &g, 0)
+	return g, d.putGroup(ctx, &g, 0)
+}
+
+// putGroup writes a group, a new one with an id of its own.
+func (d *Directory) putGroup(ctx context.Context, g *Group, version uint64) error {
+	g.Modified = d.now()
+	if version == 0 {
+		g.GID, g.Created = random(lowerAlphanumerics, gidLength), g.Modified
+	}
+	_, err := d.groups().Put(ctx, g, version)
 	d.groupCache.clear()
-	if errors.Is(err, store.ErrConflict) {
-		return Group{}, fault.New(fault.Conflict, "A group with the name already exists.", fmt.Errorf("create group %q: %w", g.Name, errors.Join(ErrGroupExists, err)))
+	if errors.Is(err, store.ErrConflict) && version == 0 {
+		return fault.New(fault.Conflict, "A group with the name already exists.", fmt.Errorf("create group %q: %w", g.Name, errors.Join(ErrGroupExists, err)))
 	}
-	if err != nil {
-		return Group{}, storeFault("create group", err, noGroup)
+	if err != nil || version != 0 {
+		return storeFault("put group", err, noGroup)
 	}
-	return g, d.created(ctx, g.PoolID, func(ctx context.Context) error { return d.groups().Delete(ctx, groupKey(g.PoolID, g.Name)) })
+	return d.created(ctx, g.PoolID, func(ctx context.Context) error { return d.groups().Delete(ctx, groupKey(g.PoolID, g.Name)) })
 }
 
 func (d *Directory) roomForGroup(ctx context.Context, poolID string) error {

@@ -30,7 +30,12 @@ func everything(t *testing.T, f *fixture) {
 			"MetadataURL": secret.New("https://idp.example/metadata?token=abc"), "private_key": secret.New("-----BEGIN\nPRIVATE\n"),
 		}, AttributeMapping: map[string]string{"email": "email"},
 	})
-	s.UserPools = append(s.UserPools, pool.PoolSpec{PoolName: "plain", CustomDomain: "login.plain.example", Domain: "plain"})
+	s.UserPools = append(s.UserPools, pool.PoolSpec{PoolName: "plain", CustomDomain: "login.plain.example", Domain: "plain"}, pool.PoolSpec{
+		PoolName: "accounts", Domain: "accounts", DeletionProtection: "ACTIVE", UserPoolTags: map[string]string{"team": "blue", "empty": ""}, AliasAttributes: []string{"email"},
+		Settings: fullSettings(), Groups: []pool.GroupSpec{
+			{GroupName: "editors", Description: "who may edit", RoleArn: "arn:aws:iam::123456789012:role/editors", Precedence: ptr(0)}, {GroupName: "plain"},
+		},
+	}, pool.PoolSpec{PoolName: "addresses", UsernameAttributes: []string{"email", "phone_number"}})
 	apply(t, f, s)
 	id := mustPool(t, f, "example").ID
 	for _, c := range []pool.Client{
@@ -178,22 +183,63 @@ func TestWhatAnExportLeavesOut(t *testing.T) {
 	if !reflect.DeepEqual(s, want) {
 		t.Errorf("%+v", s)
 	}
-	if all := exported(t, f, false); len(all.UserPools) != 2 {
+	if all := exported(t, f, false); len(all.UserPools) != 4 {
 		t.Errorf("%d pools", len(all.UserPools))
 	}
 	_, _, err := f.Export(t.Context(), []string{"local_Missing00"}, false)
 	wantCode(t, err, fault.NotFound)
 	p := mustPool(t, f, "plain")
-	p.Tags = map[string]string{"team": "blue"}
-	p.Settings.MfaConfiguration = "OPTIONAL"
-	p.Settings.SoftwareTokenMfa = &api.SoftwareTokenMfaConfigType{Enabled: ptr(true)}
+	p.Domains = map[string]pool.DomainSettings{"plain": {ManagedLoginVersion: 2}}
 	if _, err := f.UpdatePool(t.Context(), p); err != nil {
 		t.Fatal(err)
 	}
 	_, omitted, err := f.Export(t.Context(), []string{id}, false)
-	got := lines(omitted)
-	if err != nil || !strings.Contains(got, "UserPools[plain].MfaConfiguration: has no place in a pool file") || !strings.Contains(got, "team") {
+	if got := lines(omitted); err != nil || !strings.Contains(got, "UserPools[plain].Domains[plain]: has no place in a pool file") {
 		t.Errorf("omitted\n%s\nerror %v", got, err)
+	}
+}
+
+// What a file does not say of accounts, messages and second factors is not taken away by it; what it says is whole.
+func TestSilenceKeepsSettings(t *testing.T) {
+	f := newFixture(t)
+	everything(t, f)
+	before := mustPool(t, f, "accounts")
+	apply(t, f, pool.Spec{UserPools: []pool.PoolSpec{{PoolName: "accounts", Domain: "accounts"}}})
+	after := mustPool(t, f, "accounts")
+	if !reflect.DeepEqual(after.Settings, before.Settings) || !after.DeletionProtection || len(after.Tags) != 2 || len(after.AliasAttributes) != 1 {
+		t.Errorf("settings of the pool\n%+v\nafter a silent file\n%+v", before, after)
+	}
+	apply(t, f, pool.Spec{UserPools: []pool.PoolSpec{{
+		PoolName: "accounts", Domain: "accounts", DeletionProtection: "INACTIVE", UserPoolTags: map[string]string{}, Groups: []pool.GroupSpec{{GroupName: "editors"}},
+		Settings: pool.Settings{
+			MfaConfiguration: "ON", EmailVerificationMessage: "code {####}",
+			Policies: &api.UserPoolPolicyType{PasswordPolicy: &api.PasswordPolicyType{MinimumLength: ptr(10)}},
+		},
+	}}})
+	after = mustPool(t, f, "accounts")
+	password := after.Settings.Policies.PasswordPolicy
+	if after.DeletionProtection || len(after.Tags) != 0 || after.Settings.MfaConfiguration != "ON" || after.Settings.SmsMfa || !*after.Settings.SoftwareTokenMfa.Enabled ||
+		*password.MinimumLength != 10 || *password.RequireLowercase || *password.TemporaryPasswordValidityDays != 7 ||
+		after.Settings.VerificationMessageTemplate.EmailMessage != "code {####}" || after.Settings.SmsVerificationMessage != "" {
+		t.Errorf("after a file that says something: %+v, password %+v", after.Settings, password)
+	}
+	g, err := f.Group(t.Context(), after.ID, "editors")
+	if err != nil || g.Description != "" || g.Precedence != nil || g.RoleArn != "" {
+		t.Errorf("group %+v, %v", g, err)
+	}
+	if _, err := f.Group(t.Context(), after.ID, "plain"); err != nil {
+		t.Errorf("a group that the file does not name: %v", err)
+	}
+	_, err = f.Plan(t.Context(), pool.Spec{UserPools: []pool.PoolSpec{{
+		PoolName: "accounts", DeletionProtection: "on", UsernameAttributes: []string{"email"}, AliasAttributes: []string{},
+		Groups: []pool.GroupSpec{{GroupName: "a b"}, {GroupName: "x"}, {GroupName: "x"}},
+	}}})
+	for _, want := range []string{
+		"DeletionProtection: must be ACTIVE or INACTIVE", "UsernameAttributes: cannot be changed", "Groups[0].GroupName: must have", "Groups[2].GroupName: is that of an earlier entry",
+	} {
+		if got := problemsOf(t, err); !strings.Contains(got, want) {
+			t.Errorf("problems\n%s\nwant %s", got, want)
+		}
 	}
 }
 
@@ -201,7 +247,16 @@ func TestWhatAnExportLeavesOut(t *testing.T) {
 func TestEveryFieldIsExported(t *testing.T) {
 	f := newFixture(t)
 	everything(t, f)
-	seen := map[string]bool{"ClientSpec.GenerateSecret": true} // which is no state
+	seen := map[string]bool{
+		"ClientSpec.GenerateSecret":         true, // which is no state
+		"Settings.SmsVerificationMessage":   true, // the template says the same
+		"Settings.EmailVerificationMessage": true, "Settings.EmailVerificationSubject": true,
+		"Settings.LambdaConfig": true, // refused
+		// SMS is sent through one service or the other.
+		"SmsConfigurationType.EumsSms": true,
+		// Refused, too.
+		"KeyConfigurationType.KmsKeyArn": true, "UserPoolAddOnsType.AdvancedSecurityAdditionalFlows": true,
+	}
 	var walk func(v reflect.Value)
 	walk = func(v reflect.Value) {
 		switch v.Kind() {

@@ -123,8 +123,24 @@ func TestTerraformsWayWithAPool(t *testing.T) {
 
 	wantUpdated(t, c, id, sent, read, renamed)
 	wantTags(t, c, p.Arn)
-	if _, err := c.SetUserPoolMfaConfig(t.Context(), &cognito.SetUserPoolMfaConfigInput{UserPoolId: id, MfaConfiguration: types.UserPoolMfaTypeOff}); err != nil {
-		t.Errorf("set MFA to what it is: %v", err)
+	// On, changed with the rest of the pool, and off again.
+	for _, on := range []bool{true, false} {
+		set := &cognito.SetUserPoolMfaConfigInput{UserPoolId: id, MfaConfiguration: types.UserPoolMfaTypeOff}
+		if on {
+			set.MfaConfiguration, set.SoftwareTokenMfaConfiguration = types.UserPoolMfaTypeOptional, &types.SoftwareTokenMfaConfigType{Enabled: true}
+		}
+		if _, err := c.SetUserPoolMfaConfig(t.Context(), set); err != nil {
+			t.Fatal(err)
+		}
+		update := resend[cognito.UpdateUserPoolInput](sent)
+		update.UserPoolId, update.UserPoolTags, update.MfaConfiguration, update.PoolName = id, nil, set.MfaConfiguration, nil
+		if _, err := c.UpdateUserPool(t.Context(), update); err != nil {
+			t.Fatal(err)
+		}
+		if m := mfa(id); m.MfaConfiguration != set.MfaConfiguration || (m.SoftwareTokenMfaConfiguration != nil && m.SoftwareTokenMfaConfiguration.Enabled) != on ||
+			!on && m.SoftwareTokenMfaConfiguration != nil || m.WebAuthnConfiguration != nil {
+			t.Errorf("sent %+v, read %+v", set, m)
+		}
 	}
 
 	_, err = c.DeleteUserPool(t.Context(), &cognito.DeleteUserPoolInput{UserPoolId: id})
