@@ -186,3 +186,35 @@ func samlMetadata(t *testing.T, r *rig) string {
 	}
 	return string(doc)
 }
+
+func TestTerraformsWayWithTheLooksOfThePages(t *testing.T) {
+	_, c := newSDKRig(t)
+	pool := aws.String(servertest.PoolID)
+	for _, client := range []*string{nil, aws.String(servertest.SPAClient)} {
+		read := func() *types.UICustomizationType {
+			t.Helper()
+			out, err := c.GetUICustomization(t.Context(), &cognito.GetUICustomizationInput{UserPoolId: pool, ClientId: client})
+			if err != nil || out.UICustomization == nil {
+				t.Fatalf("%+v %v", out, err)
+			}
+			return out.UICustomization
+		}
+		// An empty one is none.
+		if got := read(); !reflect.DeepEqual(got, &types.UICustomizationType{}) {
+			t.Errorf("before: %+v", got)
+		}
+		sent := &cognito.SetUICustomizationInput{UserPoolId: pool, ClientId: client, CSS: aws.String(".label-customizable { font-weight: 400; }")}
+		if _, err := c.SetUICustomization(t.Context(), sent); err != nil {
+			t.Fatal(err)
+		}
+		if got := read(); aws.ToString(got.CSS) != *sent.CSS || got.CreationDate == nil || got.LastModifiedDate == nil || aws.ToString(got.ClientId) == "" {
+			t.Errorf("sent %+v, read %+v", sent, got)
+		}
+		if _, err := c.SetUICustomization(t.Context(), &cognito.SetUICustomizationInput{UserPoolId: pool, ClientId: client}); err != nil {
+			t.Fatal(err)
+		}
+		if got := read(); !reflect.DeepEqual(got, &types.UICustomizationType{}) {
+			t.Errorf("after: %+v", got)
+		}
+	}
+}
