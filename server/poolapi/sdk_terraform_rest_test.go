@@ -139,6 +139,23 @@ func TestTerraformsWayWithAnIdentityProvider(t *testing.T) {
 			if !maps.Equal(changed.AttributeMapping, mapping) || !reflect.DeepEqual(changed.IdpIdentifiers, got.IdpIdentifiers) {
 				t.Errorf("after an update of the mapping: %+v", changed)
 			}
+			// New details are all that was read with the change in it, but for the certificate; lists and maps without an entry take all entries away.
+			details := maps.Clone(changed.ProviderDetails)
+			delete(details, "ActiveEncryptionCertificate")
+			if kind == types.IdentityProviderTypeTypeSaml {
+				details["IDPSignout"] = "true"
+			} else {
+				details["client_secret"] = "another secret of weir"
+			}
+			update = &cognito.UpdateIdentityProviderInput{UserPoolId: pool, ProviderName: name, ProviderDetails: details, AttributeMapping: map[string]string{}, IdpIdentifiers: []string{}}
+			if _, err := c.UpdateIdentityProvider(t.Context(), update); err != nil {
+				t.Fatal(err)
+			}
+			changed = read()
+			wantDetails(t, kind, details, changed.ProviderDetails)
+			if len(changed.IdpIdentifiers) > 0 || changed.AttributeMapping["name"] != "" {
+				t.Errorf("taken away: %+v", changed)
+			}
 			gone := &cognito.DeleteIdentityProviderInput{UserPoolId: pool, ProviderName: name}
 			if _, err := c.DeleteIdentityProvider(t.Context(), gone); err != nil {
 				t.Fatal(err)
