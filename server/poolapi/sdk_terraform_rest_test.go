@@ -112,6 +112,20 @@ func TestTerraformsWayWithAnIdentityProvider(t *testing.T) {
 			ProviderDetails:  map[string]string{"client_id": "weir.apps.googleusercontent.com", "client_secret": "a secret of weir", "authorize_scopes": "openid email"},
 			AttributeMapping: map[string]string{"email": "email", "username": "sub"},
 		},
+		// With what the original adds by itself, which people write into their configuration to have no changes in their plans.
+		types.IdentityProviderTypeTypeFacebook: {
+			ProviderDetails: map[string]string{"client_id": "1234567890", "client_secret": "a secret of weir", "authorize_scopes": "public_profile,email", "api_version": "v19.0",
+				"attributes_url": "https://graph.facebook.com/v19.0/me?fields=", "attributes_url_add_attributes": "true",
+				"authorize_url": "https://www.facebook.com/v19.0/dialog/oauth", "token_request_method": "GET",
+				"token_url": "https://graph.facebook.com/v19.0/oauth/access_token"},
+			AttributeMapping: map[string]string{"email": "email", "username": "id"},
+		},
+		types.IdentityProviderTypeTypeLoginWithAmazon: {
+			ProviderDetails: map[string]string{"client_id": "amzn1.application-oa2-client.0123456789abcdef0123456789abcdef", "client_secret": "a secret of weir",
+				"authorize_scopes": "profile", "attributes_url": "https://api.amazon.com/user/profile", "attributes_url_add_attributes": "false",
+				"authorize_url": "https://www.amazon.com/ap/oa", "token_request_method": "POST", "token_url": "https://api.amazon.com/auth/o2/token"},
+			AttributeMapping: map[string]string{"email": "email", "username": "user_id"},
+		},
 		types.IdentityProviderTypeTypeSaml: {
 			ProviderDetails:  map[string]string{"MetadataFile": samlMetadata(t, r), "IDPSignout": "false", "EncryptedResponses": "true"},
 			AttributeMapping: map[string]string{"email": "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/emailaddress"},
