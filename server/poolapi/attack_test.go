@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -97,16 +98,22 @@ func TestScopesOfAResourceServerGoWithIt(t *testing.T) {
 // A client's id that another pool has now makes no token of the first pool count again.
 func TestATokenIsOfItsClientsPool(t *testing.T) {
 	r := newRig(t)
-	token := r.signIn("ada").Text("access_token")
+	tokens := r.signIn("ada")
+	token := tokens.Text("access_token")
 	other := newPool(r, "other")
 	r.must("DeleteUserPoolClient", inPool(body{"ClientId": servertest.SPAClient}))
 	wantRefusal(t, "GetUser", r.call("GetUser", body{"AccessToken": token}), "NotAuthorizedException", "")
-	if _, err := r.Directory.CreateClient(t.Context(), pool.Client{ID: servertest.SPAClient, PoolID: other, Name: "another"}); err != nil {
+	if _, err := r.Directory.CreateClient(t.Context(), pool.Client{
+		ID: servertest.SPAClient, PoolID: other, Name: "another", OAuth: true, Flows: []string{"code"}, CallbackURLs: []string{servertest.SPAURI},
+		Scopes: []string{"openid", "email", "profile", "aws.cognito.signin.user.admin"}, EnableTokenRevocation: true,
+	}); err != nil {
 		t.Fatal(err)
 	}
 	wantRefusal(t, "GetUser", r.call("GetUser", body{"AccessToken": token}), "NotAuthorizedException", "")
 	wantRefusal(t, "UpdateUserAttributes", r.call("UpdateUserAttributes", body{"AccessToken": token,
 		"UserAttributes": []any{body{"Name": "nickname", "Value": "x"}}}), "NotAuthorizedException", "")
+	refresh := body{"ClientId": servertest.SPAClient, "RefreshToken": tokens.Text("refresh_token")}
+	wantRefusal(t, "GetTokensFromRefreshToken", r.call("GetTokensFromRefreshToken", refresh), "NotAuthorizedException", "")
 }
 
 // endless is a body that says how much of it was read.
@@ -238,5 +245,55 @@ func TestHalfCharactersAreRefused(t *testing.T) {
 		if got := ans.Text("__type"); got != kind {
 			t.Errorf("%s: %d %s, want %q", text, ans.Status, ans.Body, kind)
 		}
+	}
+}
+
+// A client leaves no look behind that the next one of its id would have.
+func TestAClientsLookGoesWithIt(t *testing.T) {
+	r := newRig(t)
+	in := inPool(body{"ClientId": servertest.SPAClient})
+	r.must("SetUICustomization", merged(in, body{"CSS": ".a{}"}))
+	engine := r.Engine.Engine
+	r.Engine.Engine = &stuck{engine, "look"}
+	if ans := r.call("DeleteUserPoolClient", in); ans.Status != http.StatusServiceUnavailable {
+		t.Fatalf("%d %s", ans.Status, ans.Body)
+	}
+	r.Engine.Engine = engine
+	r.must("DeleteUserPoolClient", in)
+	if docs, err := r.Engine.List(t.Context(), "look", "", "", 10); err != nil || len(docs) != 0 {
+		t.Errorf("%d looks are left, %v", len(docs), err)
+	}
+}
+
+// A change that broke off in the middle is in the audit stream: what it had done until then stays.
+func TestChangesThatBreakOffAreAudited(t *testing.T) {
+	r := newRig(t)
+	r.must("DeleteUserPoolDomain", inPool(body{"Domain": "acme"}))
+	r.Engine.Engine = &stuck{r.Engine.Engine, "client"}
+	r.Events.Take()
+	r.call("DeleteUserPool", inPool(nil))
+	r.call("CreateGroup", inPool(body{"GroupName": "g"})) // refused, and changes nothing
+	want := audit.AdminChange{Operation: "DeleteUserPool", By: "key ada", Pool: servertest.PoolID, Notes: [][2]string{{"outcome", "broke off"}}}
+	if got := r.Events.Take(); len(got) != 1 || !reflect.DeepEqual(got[0], want) {
+		t.Errorf("events %+v", got)
+	}
+}
+
+// Whoever has made a provider is told so, and does not find it there when they try again: its certificate can be asked for later.
+func TestAProviderThatIsStoredIsAcknowledged(t *testing.T) {
+	r := newRig(t)
+	doc, err := servertest.SAML(t, r.Clock).Metadata()
+	if err != nil {
+		t.Fatal(err)
+	}
+	in := inPool(body{"ProviderName": "Campus", "ProviderType": "SAML", "ProviderDetails": body{"MetadataFile": string(doc)}})
+	r.Engine.SetFull("saml_keyset")
+	ans := r.call("CreateIdentityProvider", in)
+	if ans.Status != http.StatusOK || ans.JSON["IdentityProvider"].(body)["ProviderName"] != "Campus" {
+		t.Errorf("%d %s", ans.Status, ans.Body)
+	}
+	r.Engine.SetFull()
+	if r.provider("Campus")["ProviderDetails"].(body)["ActiveEncryptionCertificate"] == nil {
+		t.Error("no certificate is shown once there is one")
 	}
 }
