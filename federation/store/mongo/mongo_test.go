@@ -1,0 +1,33 @@
+package mongo_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/weir-id/weir/federation/store"
+	"github.com/weir-id/weir/federation/store/mongo"
+	"github.com/weir-id/weir/federation/store/mongo/mongotest"
+	"github.com/weir-id/weir/federation/store/storetest"
+)
+
+// updateRaces are the cases in which calls race to replace one record. FerretDB lets more than one of them win, so there they
+// have one connection; against a whole server they race with all.
+var updateRaces = []string{
+	"of many replacers one wins each version",
+	"no increment is lost",
+	"take and replace do not both win",
+}
+
+func TestContract(t *testing.T) {
+	storetest.Run(t, func(t *testing.T) storetest.Open {
+		o := mongotest.Options{}
+		for _, name := range updateRaces {
+			o.OneConnection = o.OneConnection || strings.HasSuffix(t.Name(), "/"+strings.ReplaceAll(name, " ", "_"))
+		}
+		uri := mongotest.Database(t, o)
+		return func(now func() time.Time) (store.Engine, error) {
+			return mongo.Open(t.Context(), uri, mongo.Options{Now: now})
+		}
+	})
+}
