@@ -10,7 +10,6 @@ import (
 	"bufio"
 	"context"
 	"fmt"
-	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -53,26 +52,22 @@ func Database(t testing.TB, o Options) secret.Text {
 		}
 	}
 	server.opened++
-	u, err := url.Parse(server.uri)
-	if err != nil {
-		t.Fatalf("%s: %v", Variable, err)
-	}
-	u.Path = fmt.Sprintf("/weirtest-%d-%d", os.Getpid(), server.opened)
-	q := u.Query()
+	hosts, query, _ := strings.Cut(server.uri, "?") // net/url does not know lists of hosts
+	name := fmt.Sprintf("weirtest-%d-%d", os.Getpid(), server.opened)
 	if o.OneConnection && !server.whole {
-		q.Set("maxPoolSize", "1")
+		query = "maxPoolSize=1"
 	}
-	u.RawQuery = q.Encode()
-	t.Cleanup(func() { drop(t, u) })
-	return secret.New(u.String())
+	uri := strings.TrimSuffix(hosts, "/") + "/" + name + "?" + query
+	t.Cleanup(func() { drop(t, uri, name) })
+	return secret.New(uri)
 }
 
 // drop removes the database, so that neither server grows with the number of tests.
-func drop(t testing.TB, u *url.URL) {
+func drop(t testing.TB, uri, name string) {
 	ctx := context.WithoutCancel(t.Context())
-	client, err := driver.Connect(options.Client().ApplyURI(u.String()))
+	client, err := driver.Connect(options.Client().ApplyURI(uri))
 	if err == nil {
-		err = client.Database(strings.TrimPrefix(u.Path, "/")).RunCommand(ctx, bson.D{{Key: "dropDatabase", Value: 1}}).Err()
+		err = client.Database(name).RunCommand(ctx, bson.D{{Key: "dropDatabase", Value: 1}}).Err()
 	}
 	if err == nil {
 		err = client.Disconnect(ctx)
