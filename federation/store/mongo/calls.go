@@ -156,7 +156,7 @@ func (db *DB) replace(ctx context.Context, mark string, r *record) (bool, error)
 		}
 		return err
 	})
-	return matched == 1, err
+	return err == nil && matched == 1, err
 }
 
 // touch gives a state another mark and leaves the rest as it is, so that whoever is about to replace the state cannot.
@@ -169,7 +169,7 @@ func (db *DB) touch(ctx context.Context, id, mark, fresh string) (bool, error) {
 		}
 		return err
 	})
-	return matched == 1, err
+	return err == nil && matched == 1, err
 }
 
 // remove reports whether this call removed the state with that mark: of any number of callers one hears so.
@@ -182,7 +182,7 @@ func (db *DB) remove(ctx context.Context, id, mark string) (bool, error) {
 		}
 		return err
 	})
-	return deleted == 1, err
+	return err == nil && deleted == 1, err
 }
 
 // readClaim returns the claim of a unique value, nil where there is none.

@@ -1,6 +1,7 @@
 package mongo_test
 
 import (
+	"context"
 	"strings"
 	"testing"
 	"time"
@@ -26,6 +27,19 @@ func TestContract(t *testing.T) {
 			o.OneConnection = o.OneConnection || strings.HasSuffix(t.Name(), "/"+strings.ReplaceAll(name, " ", "_"))
 		}
 		uri := mongotest.Database(t, o)
+		t.Cleanup(func() { // after every case the database must be sound, and nothing left behind
+			db, err := mongo.Open(context.WithoutCancel(t.Context()), uri, mongo.Options{Now: time.Now})
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			if o := audit(t, db); o != (mongo.Orphans{}) {
+				t.Errorf("left behind: %+v", o)
+			}
+			if err := db.Close(); err != nil {
+				t.Error(err)
+			}
+		})
 		return func(now func() time.Time) (store.Engine, error) {
 			return mongo.Open(t.Context(), uri, mongo.Options{Now: now})
 		}
