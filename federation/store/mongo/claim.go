@@ -97,16 +97,14 @@ func (p *putting) contestOwn(ctx context.Context, c *claim, h *record) error {
 // fence deletes a claim that no record lists, after making sure by a write that the writer of the claim cannot come
 // through any more. h is the record that the claim names, as it was read after the claim.
 func (p *putting) fence(ctx context.Context, c *claim, h *record) error {
-	mark := nonce()
+	seed := p.seed(c.Holder)
 	var ok bool
 	var err error
 	switch {
 	case h == nil:
-		seed := p.seed()
-		seed.ID, seed.Mark = c.Holder, mark
 		ok, err = p.db.insert(ctx, seed)
 	case h.isDocument():
-		ok, err = p.db.touch(ctx, h.ID, h.Mark, mark)
+		ok, err = p.db.touch(ctx, h.ID, h.Mark, nonce())
 	default:
 		ok, err = p.db.remove(ctx, h.ID, h.Mark)
 	}
@@ -116,7 +114,7 @@ func (p *putting) fence(ctx context.Context, c *claim, h *record) error {
 	err = p.db.deleteClaims(ctx, []string{c.ID}, []string{c.Nonce})
 	if h == nil {
 		p.db.after(ctx, func(ctx context.Context) {
-			_, _ = p.db.remove(ctx, c.Holder, mark) // what stays is cleared away by Sweep
+			_, _ = p.db.remove(ctx, c.Holder, seed.Mark) // what stays is cleared away by Sweep
 		})
 	}
 	return err

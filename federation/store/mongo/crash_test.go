@@ -51,14 +51,29 @@ var errPulled = errors.New("the plug was pulled")
 
 // life is what a few documents go through: created, changed, given the values of others, taken. It goes on after errors, as
 // other callers would, and returns what was taken.
-func life(ctx context.Context, db *mongo.DB, kind string) (taken []string, errs []error) {
+// Whatever is said to have happened is looked for from next.
+func life(t *testing.T, db, next *mongo.DB, kind string) (taken []string, errs []error) {
+	t.Helper()
+	ctx := t.Context()
 	note := func(err error) { errs = append(errs, err) }
-	put := func(d store.Doc) { _, err := db.Put(ctx, kind, d); note(err) }
+	put := func(d store.Doc) {
+		v, err := db.Put(ctx, kind, d)
+		note(err)
+		if err != nil {
+			return
+		}
+		if got, err := next.Get(ctx, kind, d.Key); err != nil || got.Version != v || v != d.Version+1 {
+			t.Errorf("%s: put %q as version %d; it has %d, %v", kind, d.Key, v, got.Version, err)
+		}
+	}
 	take := func(key string) {
 		d, err := db.Take(ctx, kind, key)
 		note(err)
 		if err == nil {
 			taken = append(taken, d.Key)
+			if _, err := next.Get(ctx, kind, key); !errors.Is(err, store.ErrNotFound) {
+				t.Errorf("%s: took %q, which is there: %v", kind, key, err)
+			}
 		}
 	}
 	put(store.Doc{Key: "a", Unique: []string{"u1", "u2"}, Index: []string{"n:1"}})
@@ -89,7 +104,7 @@ func TestWriterDiesAtEveryCall(t *testing.T) {
 				}
 				return nil, nil
 			})
-			life(t.Context(), db, kind)
+			life(t, db, next, kind)
 			audit(t, next)
 			claimable(t, next, kind)
 			audit(t, next)
@@ -104,35 +119,40 @@ func TestWriterDiesAtEveryCall(t *testing.T) {
 	}
 }
 
-// TestAnswerIsLostAtEveryCall lets the process live, but one of its calls to the server is made and not answered.
-func TestAnswerIsLostAtEveryCall(t *testing.T) {
+// TestCallFailsAtEveryCall lets the process live, but one of its calls to the server is not made, or is made and not answered.
+func TestCallFailsAtEveryCall(t *testing.T) {
 	db, next := newLives(t)
-	for n := 1; ; n++ {
-		kind := fmt.Sprint("lost-", n)
-		calls := 0
-		db.SetFault(func(string) (before, after error) {
-			if calls++; calls == n {
-				return nil, errPulled
+	expected := []error{nil, store.ErrUnavailable, store.ErrConflict, store.ErrNotFound, store.ErrTaken}
+	for _, made := range []bool{false, true} {
+		for n := 1; ; n++ {
+			kind := fmt.Sprintf("failed-%v-%d", made, n)
+			calls := 0
+			db.SetFault(func(string) (before, after error) {
+				switch calls++; {
+				case calls == n && made:
+					return nil, errPulled
+				case calls == n:
+					return errPulled, nil
+				}
+				return nil, nil
+			})
+			taken, errs := life(t, db, next, kind)
+			for _, err := range errs {
+				if !slices.ContainsFunc(expected, func(want error) bool { return errors.Is(err, want) }) {
+					t.Errorf("%s: %v", kind, err)
+				}
 			}
-			return nil, nil
-		})
-		taken, errs := life(t.Context(), db, kind)
-		for _, err := range errs {
-			expected := []error{nil, store.ErrUnavailable, store.ErrConflict, store.ErrNotFound, store.ErrTaken}
-			if !slices.ContainsFunc(expected, func(want error) bool { return errors.Is(err, want) }) {
-				t.Errorf("call %d: %v", n, err)
+			if slices.Sort(taken); len(slices.Compact(taken)) != len(taken) {
+				t.Errorf("%s: taken twice: %q", kind, taken)
 			}
+			audit(t, next)
+			claimable(t, next, kind)
+			audit(t, next)
+			if calls < n {
+				break
+			}
+			clear(t, next, kind)
 		}
-		if slices.Sort(taken); len(slices.Compact(taken)) != len(taken) {
-			t.Errorf("call %d: taken twice: %q", n, taken)
-		}
-		audit(t, next)
-		claimable(t, next, kind)
-		audit(t, next)
-		if calls < n {
-			break
-		}
-		clear(t, next, kind)
 	}
 }
 

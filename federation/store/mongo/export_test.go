@@ -27,6 +27,9 @@ func (db *DB) SetFault(f func(step string) (before, after error)) { db.fault = f
 // SetPatience sets for how long claims of others are watched.
 func (db *DB) SetPatience(d time.Duration) { db.patience = d }
 
+// SetNow gives the store another clock.
+func (db *DB) SetNow(now func() time.Time) { db.now = now }
+
 // WriteFormat sets the layout's number.
 func (db *DB) WriteFormat(ctx context.Context, n int32) error {
 	_, err := db.database.Collection("meta").ReplaceOne(ctx, byID("format"), bson.D{{Key: "_id", Value: "format"}, {Key: "n", Value: n}})

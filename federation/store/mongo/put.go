@@ -121,8 +121,9 @@ func (p *putting) settleBase(ctx context.Context, first bool) error {
 	case cur == nil && !unique:
 		return nil
 	case cur == nil:
-		ok, err := p.db.insert(ctx, p.seed())
-		return p.seededIf(ok, err)
+		seed := p.seed(p.id)
+		ok, err := p.db.insert(ctx, seed)
+		return p.seededIf(seed, ok, err)
 	case live || !unique:
 		p.base = cur
 		return nil
@@ -132,25 +133,27 @@ func (p *putting) settleBase(ctx context.Context, first bool) error {
 			return p.watch.wait(ctx)
 		}
 	}
-	ok, err := p.db.replace(ctx, cur.Mark, p.seed())
+	seed := p.seed(p.id)
+	ok, err := p.db.replace(ctx, cur.Mark, seed)
 	if ok {
 		p.db.after(ctx, func(ctx context.Context) { p.db.free(ctx, cur) })
 	}
-	return p.seededIf(ok, err)
+	return p.seededIf(seed, ok, err)
 }
 
-func (p *putting) seed() *record {
-	return &record{ID: p.id, Mark: p.nonce, Expires: p.db.now().UnixMilli() + seedLife}
+// seed returns a seed with a mark of its own: the attempt's nonce is the mark of the document alone, by which commit knows it.
+func (p *putting) seed(id string) *record {
+	return &record{ID: id, Mark: nonce(), Expires: p.db.now().UnixMilli() + seedLife}
 }
 
-func (p *putting) seededIf(ok bool, err error) error {
+func (p *putting) seededIf(seed *record, ok bool, err error) error {
 	if err != nil {
 		return err
 	}
 	if !ok {
 		return errAgain
 	}
-	p.base, p.seeded = p.seed(), true
+	p.base, p.seeded = seed, true
 	return nil
 }
 
