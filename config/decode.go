@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -16,6 +17,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/weir-id/weir/federation/pool"
 	"github.com/weir-id/weir/federation/secret"
 )
 
@@ -27,6 +29,7 @@ type decoder struct {
 	file   string // as given, for faults
 	dir    string // absolute; relative paths in the file start here
 	env    func(string) (string, bool)
+	pools  bool // it is a pool file
 	faults Faults
 	faulty map[string]bool // paths in faults
 	lines  map[string]int  // path -> line, for faults found after decoding
@@ -41,6 +44,7 @@ func decodeFile(path string, limit int64, env func(string) (string, bool), out a
 		return fmt.Errorf("finding %s: %w", path, err)
 	}
 	d.dir = filepath.Dir(absolute)
+	_, d.pools = out.(*pool.Spec)
 	if root := d.parse(limit); root != nil {
 		d.value(root, reflect.ValueOf(out).Elem(), "")
 		if check != nil && root.Kind == yaml.MappingNode {
@@ -183,11 +187,9 @@ func (d *decoder) value(n *yaml.Node, out reflect.Value, path string) {
 func (d *decoder) structure(n *yaml.Node, out reflect.Value, path string) {
 	fields := map[string]reflect.Value{}
 	var names []string
-	for i := range out.NumField() {
-		if name := out.Type().Field(i).Tag.Get("yaml"); name != "" && name != "-" {
-			fields[name] = out.Field(i)
-			names = append(names, name)
-		}
+	for name, field := range keys(out) {
+		fields[name] = field
+		names = append(names, name)
 	}
 	d.pairs(n, path, func(key string, line int, v *yaml.Node) {
 		field, known := fields[key]
@@ -201,6 +203,30 @@ func (d *decoder) structure(n *yaml.Node, out reflect.Value, path string) {
 		}
 		d.fault(line, join(path, key), message)
 	})
+}
+
+// inline marks a field whose keys stand among those of its struct.
+const inline = ",inline"
+
+// keys are the fields of a struct by their keys in a file, in their order.
+func keys(v reflect.Value) iter.Seq2[string, reflect.Value] {
+	return func(yield func(string, reflect.Value) bool) {
+		for i := range v.NumField() {
+			switch name := v.Type().Field(i).Tag.Get("yaml"); name {
+			case "", "-":
+			case inline:
+				for name, field := range keys(v.Field(i)) {
+					if !yield(name, field) {
+						return
+					}
+				}
+			default:
+				if !yield(name, v.Field(i)) {
+					return
+				}
+			}
+		}
+	}
 }
 
 func (d *decoder) mapping(n *yaml.Node, out reflect.Value, path string) {

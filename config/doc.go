@@ -1,5 +1,5 @@
 // Package config reads the two files of a deployment into typed values: weir.yaml, the process, with
-// Load, and pool.yaml, what is in it, with LoadPools. It also opens what the first one names: the sealing keys and the TLS certificate.
+// Load, and pool.yaml, what is in it, with LoadPools. It writes the second one too, with WritePools. It also opens what the first one names: the sealing keys and the TLS certificate.
 //
 // It owns syntax: unknown keys, wrong types, missing values and unreadable secrets are refused here, all of
 // them at once, each with file, line and path. It does not own the meaning of a pool.yaml; federation/pool checks that. It

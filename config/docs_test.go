@@ -27,7 +27,7 @@ func TestGuideNamesEveryKey(t *testing.T) {
 	seen := map[reflect.Type]bool{reflect.TypeFor[netip.Prefix](): true}
 	var walk func(typ reflect.Type)
 	walk = func(typ reflect.Type) {
-		for typ.Kind() == reflect.Pointer || typ.Kind() == reflect.Slice {
+		for typ.Kind() == reflect.Pointer || typ.Kind() == reflect.Slice || typ.Kind() == reflect.Map {
 			typ = typ.Elem()
 		}
 		if typ.Kind() != reflect.Struct || seen[typ] {
@@ -36,7 +36,11 @@ func TestGuideNamesEveryKey(t *testing.T) {
 		seen[typ] = true
 		for i := range typ.NumField() {
 			f := typ.Field(i)
-			if key := f.Tag.Get("yaml"); key != "" && key != "-" {
+			switch key := f.Tag.Get("yaml"); key {
+			case "", "-":
+			case ",inline":
+				walk(f.Type)
+			default:
 				if !strings.Contains(text, "`"+key+"`") {
 					t.Errorf("docs/configuration.md does not name the key %s", key)
 				}

@@ -6,6 +6,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/weir-id/weir/federation/pool"
 	"github.com/weir-id/weir/federation/secret"
 )
 
@@ -18,9 +19,11 @@ const (
 type reference struct {
 	Env  string `yaml:"env"`
 	File string `yaml:"file"`
+	// Stored is for pool files: the secret that is in the store already.
+	Stored bool `yaml:"stored"`
 }
 
-// secret reads a secret.Text: a literal, {env: NAME} or {file: PATH}. A literal number or boolean counts as
+// secret reads a secret.Text: a literal, {env: NAME}, {file: PATH} or, in a pool file, {stored: true}. A literal number or boolean counts as
 // the text that was written, because the API model has strings only.
 func (d *decoder) secret(n *yaml.Node, out reflect.Value, path string, limit int64) {
 	if n.Kind == yaml.MappingNode {
@@ -28,6 +31,10 @@ func (d *decoder) secret(n *yaml.Node, out reflect.Value, path string, limit int
 		before := len(d.faults)
 		d.value(n, reflect.ValueOf(&ref).Elem(), path)
 		if len(d.faults) > before {
+			return
+		}
+		if d.pools && d.has(join(path, "stored")) {
+			d.storedSecret(n, ref, out, path)
 			return
 		}
 		if text, ok := d.resolve(ref, path, limit); ok {
@@ -45,6 +52,15 @@ func (d *decoder) secret(n *yaml.Node, out reflect.Value, path string, limit int
 	default:
 		out.Set(reflect.ValueOf(secret.New(n.Value)))
 	}
+}
+
+// storedSecret reads {stored: true}. Whether there is one, federation/pool finds out.
+func (d *decoder) storedSecret(n *yaml.Node, ref reference, out reflect.Value, path string) {
+	if !ref.Stored || len(n.Content) != 2 {
+		d.at(path, "want {stored: true} and nothing beside it")
+		return
+	}
+	out.Set(reflect.ValueOf(pool.StoredSecret()))
 }
 
 func (d *decoder) resolve(ref reference, path string, limit int64) (string, bool) {

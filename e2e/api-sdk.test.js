@@ -3,12 +3,13 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { once } from 'node:events'
+import { readFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import * as cognito from '@aws-sdk/client-cognito-identity-provider'
 import { build } from 'esbuild'
 import { Agent } from './lib/agent.js'
 import { launch, withPage } from './lib/browser.js'
-import { alpha, clients, deploy, redirectURI } from './lib/deployment.js'
+import { alpha, clients, deploy, provider, redirectURI } from './lib/deployment.js'
 import { begin, connect, finish } from './lib/rp.js'
 import { administrator, buildWeir } from './lib/weir.js'
 
@@ -49,6 +50,8 @@ describe('from Node.js', () => {
     await assert.rejects(admin.adminGetUser({ UserPoolId, Username: 'nobody' }), cognito.UserNotFoundException)
     await assert.rejects(admin.listUsers({ UserPoolId: 'local_Nowhere01' }), { name: 'ResourceNotFoundException' })
     await assert.rejects(admin.createGroup({ UserPoolId, GroupName: 'no spaces' }), cognito.InvalidParameterException)
+    const google = { client_id: 'weir', client_secret: 'onlyForTests', authorize_scopes: 'openid' }
+    await assert.rejects(admin.createIdentityProvider({ UserPoolId, ProviderName: provider, ProviderType: 'Google', ProviderDetails: google }), cognito.DuplicateProviderException)
     const { Group } = await admin.getGroup({ UserPoolId, GroupName: 'staff' })
     assert.ok(Group.CreationDate instanceof Date && Math.abs(Date.now() - Group.CreationDate) < 60_000)
     assert.deepEqual([Group.Description, Group.Precedence], ['All of us', 3])
@@ -61,19 +64,54 @@ describe('from Node.js', () => {
   })
 
   test('its paginators see everything once', async () => {
-    const admin = connection(administrator)
-    const names = Array.from({ length: 7 }, (_, i) => `paged-${i}`)
-    for (const GroupName of names) await admin.createGroup({ UserPoolId, GroupName })
-    const seen = []
-    let pages = 0
-    for await (const page of cognito.paginateListGroups({ client: admin, pageSize: 3 }, { UserPoolId })) {
-      assert.ok(page.Groups.length <= 3)
-      seen.push(...page.Groups.map((g) => g.GroupName))
-      pages++
+    const client = connection(administrator)
+    const { UserPool } = await client.createUserPool({ PoolName: 'paged-pool' })
+    const pool = { UserPoolId: UserPool.Id }
+    const name = (what, i) => `paged-${what}-${i}`
+    const google = { client_id: 'weir', client_secret: 'onlyForTests', authorize_scopes: 'openid email' }
+    // What is made, and how it is listed: the pages, and the names on one.
+    const lists = {
+      group: [(GroupName) => client.createGroup({ ...pool, GroupName }), cognito.paginateListGroups, (page) => page.Groups.map((g) => g.GroupName)],
+      user: [(Username) => client.adminCreateUser({ ...pool, Username, MessageAction: 'SUPPRESS' }), cognito.paginateListUsers, (page) => page.Users.map((u) => u.Username)],
+      member: [
+        (_, i) => client.adminAddUserToGroup({ ...pool, GroupName: name('group', 0), Username: name('user', i) }),
+        (paging, input) => cognito.paginateListUsersInGroup(paging, { ...input, GroupName: name('group', 0) }),
+        (page) => page.Users.map((u) => u.Username.replace('user', 'member')),
+      ],
+      client: [(ClientName) => client.createUserPoolClient({ ...pool, ClientName }), cognito.paginateListUserPoolClients, (page) => page.UserPoolClients.map((c) => c.ClientName)],
+      provider: [
+        (ProviderName) => client.createIdentityProvider({ ...pool, ProviderName, ProviderType: 'Google', ProviderDetails: google }),
+        cognito.paginateListIdentityProviders,
+        (page) => page.Providers.map((p) => p.ProviderName),
+      ],
+      server: [(Identifier) => client.createResourceServer({ ...pool, Identifier, Name: Identifier }), cognito.paginateListResourceServers, (page) => page.ResourceServers.map((r) => r.Identifier)],
     }
-    assert.deepEqual(seen.filter((name) => name.startsWith('paged-')).sort(), names)
-    assert.equal(new Set(seen).size, seen.length)
-    assert.ok(pages >= 3)
+    for (const [what, [make, paginate, names]] of Object.entries(lists)) {
+      const made = Array.from({ length: 5 }, (_, i) => name(what, i))
+      for (const [i, one] of made.entries()) await make(one, i)
+      const seen = []
+      for await (const page of paginate({ client, pageSize: 2 }, { ...pool })) { // which it writes into
+        assert.ok(names(page).length <= 2, what)
+        seen.push(...names(page))
+      }
+      assert.deepEqual(seen.sort(), made)
+    }
+    const pools = []
+    for await (const page of cognito.paginateListUserPools({ client, pageSize: 2 }, {})) pools.push(...page.UserPools.map((p) => p.Name))
+    assert.deepEqual(pools.sort(), ['E2eAlpha1', 'E2eBravo1', 'paged-pool'])
+    await client.deleteUserPool(pool)
+    await assert.rejects(client.describeUserPool(pool), cognito.ResourceNotFoundException)
+  })
+
+  test('the program in the documentation works as it stands', async () => {
+    const page = await readFile(new URL('../docs/api.md', import.meta.url), 'utf8')
+    const program = page.match(/## JavaScript[\s\S]*?```js\n([\s\S]*?)```/)[1].replace('https://login.example.com', d.weir.base)
+    await connection(administrator).adminCreateUser({ UserPoolId, Username: 'documented', MessageAction: 'SUPPRESS' })
+    const shown = []
+    const given = { ...cognito, UserPoolId, show: (users) => shown.push(...users), process: { env: { WEIR_ADMIN_SECRET: administrator.secretAccessKey } } }
+    const AsyncFunction = (async () => {}).constructor
+    await new AsyncFunction('given', `const { CognitoIdentityProvider, paginateListUsers, UserPoolId, show, process } = given\n${program}`)(given)
+    assert.ok(shown.some((user) => user.Username === 'documented'))
   })
 
   test('a wrong clock is corrected by the answer’s date', async () => {
@@ -147,5 +185,16 @@ describe('in a browser, on a page of another origin', () => {
       [true, 'NotAuthorizedException', 'Access Token has been revoked', true],
       [true, 'NotAuthorizedException', 'Refresh Token has been revoked', true],
     ])
+  })
+
+  test('an administrator’s call, signed in the page', async () => {
+    const given = { credentials: administrator, endpoint: d.weir.base, UserPoolId: alpha }
+    const names = await inPage('api-sdk-admin', given, async (_, sdk, { credentials, endpoint, UserPoolId }) => {
+      const client = new sdk.CognitoIdentityProvider({ endpoint, region: 'local', credentials })
+      const { Providers } = await client.listIdentityProviders({ UserPoolId })
+      const refused = await new sdk.CognitoIdentityProvider({ endpoint, region: 'local', credentials: { ...credentials, secretAccessKey: 'another' } }).listUsers({ UserPoolId }).catch((err) => err.name)
+      return [Providers.map((p) => p.ProviderName), refused]
+    })
+    assert.deepEqual(names, [[provider], 'InvalidSignatureException'])
   })
 })

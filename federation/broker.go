@@ -41,6 +41,8 @@ type Broker struct {
 	Outbox    Outbox // nil: people are sent nothing
 	Audit     audit.Recorder
 	Now       func() time.Time
+	// Forget removes what is kept for a pool that the Broker does not work with, when the pool is deleted: its keys.
+	Forget []func(ctx context.Context, poolID string) error
 }
 
 // Started is a sign-in that has begun: the browser gets the cookie and goes to the challenge.

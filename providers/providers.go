@@ -20,6 +20,7 @@ import (
 	"github.com/weir-id/weir/federation"
 	"github.com/weir-id/weir/federation/fault"
 	"github.com/weir-id/weir/federation/pool"
+	"github.com/weir-id/weir/federation/secret"
 	"github.com/weir-id/weir/providers/detail"
 	"github.com/weir-id/weir/providers/oidc"
 	"github.com/weir-id/weir/providers/social"
@@ -108,7 +109,7 @@ type Set struct {
 type key struct{ pool, name string }
 
 type entry struct {
-	modified time.Time
+	made     pool.IdentityProvider // of this configuration
 	provider federation.Provider
 }
 
@@ -143,7 +144,15 @@ func (s *Set) Probe(ctx context.Context, cfg pool.IdentityProvider) []detail.Fau
 	return nil
 }
 
-// Provider returns the provider of cfg: the kept one as long as cfg.Modified is the same, else a new one. It
+// same reports whether a provider of the one configuration can stand for the other. Modified alone does not tell: it has milliseconds, and a provider
+// that was deleted and made again, or changed twice, within one of them, or while the clock was set back, would go on as what it was before.
+func same(a, b pool.IdentityProvider) bool {
+	text := func(x, y secret.Text) bool { return x.Reveal() == y.Reveal() } // nobody is measuring
+	return a.Type == b.Type && a.Modified.Equal(b.Modified) && maps.EqualFunc(a.Details, b.Details, text) &&
+		maps.Equal(a.AttributeMapping, b.AttributeMapping) && slices.Equal(a.Identifiers, b.Identifiers)
+}
+
+// Provider returns the provider of cfg: the kept one as long as cfg is the same, else a new one. It
 // does no I/O. A configuration that cannot be used is a fault.Config.
 func (s *Set) Provider(_ context.Context, cfg pool.IdentityProvider) (federation.Provider, error) {
 	k, ok := s.kinds[cfg.Type]
@@ -153,14 +162,15 @@ func (s *Set) Provider(_ context.Context, cfg pool.IdentityProvider) (federation
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	id := key{cfg.PoolID, cfg.Name}
-	if e, ok := s.m[id]; ok && e.modified.Equal(cfg.Modified) {
+	if e, ok := s.m[id]; ok && same(e.made, cfg) {
 		return e.provider, nil
 	}
 	p, err := k.New(cfg)
 	if err != nil {
 		return nil, misconfigured(cfg, err)
 	}
-	s.m[id] = entry{modified: cfg.Modified, provider: p}
+	cfg.Details, cfg.AttributeMapping, cfg.Identifiers = maps.Clone(cfg.Details), maps.Clone(cfg.AttributeMapping), slices.Clone(cfg.Identifiers)
+	s.m[id] = entry{made: cfg, provider: p}
 	return p, nil
 }
 

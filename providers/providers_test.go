@@ -50,6 +50,22 @@ func TestSet(t *testing.T) {
 			t.Error("the old provider for a new configuration")
 		}
 	})
+	t.Run("sees every other configuration, at the same time too", func(t *testing.T) {
+		for what, change := range map[string]func(*pool.IdentityProvider){
+			"type":       func(c *pool.IdentityProvider) { c.Type = "Google" },
+			"secret":     func(c *pool.IdentityProvider) { c.Details["client_secret"] = secret.New("another secret") },
+			"detail":     func(c *pool.IdentityProvider) { delete(c.Details, "client_secret") },
+			"mapping":    func(c *pool.IdentityProvider) { c.AttributeMapping = map[string]string{"name": "nickname"} },
+			"identifier": func(c *pool.IdentityProvider) { c.Identifiers = []string{"other.example"} },
+		} {
+			s, cfg := newSet(), config()
+			first := provider(t, s, cfg)
+			change(&cfg)
+			if p, err := s.Provider(t.Context(), cfg); err == nil && p == first {
+				t.Errorf("the old provider for another %s", what)
+			}
+		}
+	})
 	t.Run("keeps pools and names apart", func(t *testing.T) {
 		s, a, b, c := newSet(), config(), config(), config()
 		b.PoolID, c.Name = "local_Example02", "Other"

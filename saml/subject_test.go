@@ -87,7 +87,7 @@ func TestChangedWhileThePersonIsAway(t *testing.T) {
 			t.Fatal(err)
 		}
 		p := b.Do(req)
-		toClient(t, p, "invalid_request", "does not exist")
+		toClient(t, p, "invalid_request", "no longer valid")
 		failed(t, w, p, "")
 	})
 	t.Run("our entity id", func(t *testing.T) {

@@ -188,6 +188,6 @@ func (w errorWriter) log(c echo.Context, err error, status int) {
 		level = slog.LevelInfo // the client went away
 	}
 	w.logger.LogAttrs(c.Request().Context(), level, "request failed",
-		slog.String("path", c.Path()), slog.Int("status", status),
+		slog.String("path", c.Path()+poolapi.OperationOf(c)), slog.Int("status", status),
 		slog.String("code", fault.CodeOf(err).String()), slog.String("error", err.Error()))
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/weir-id/weir/server/poolapi"
 	"github.com/weir-id/weir/server/web"
 )
 
@@ -43,6 +44,9 @@ func (s *Server) observe(next echo.HandlerFunc) echo.HandlerFunc {
 		route := c.Path()
 		if route == "" {
 			route = "unrouted"
+		}
+		if op := poolapi.OperationOf(c); op != "" {
+			route += op
 		}
 		s.Metrics.request(c.Request().Method, route, c.Response().Status, took)
 		s.Logger.LogAttrs(c.Request().Context(), slog.LevelInfo, "request",
@@ -78,6 +82,9 @@ func (s *Server) headers(next echo.HandlerFunc) echo.HandlerFunc {
 		h.Set(echo.HeaderReferrerPolicy, "no-referrer")
 		if s.Site.Secure() {
 			h.Set(echo.HeaderStrictTransportSecurity, "max-age=31536000; includeSubDomains")
+		}
+		if c.Request().URL.Path == poolapi.Path { // SDKs report it, of answers that are no operation's too
+			h.Set(poolapi.RequestIDHeader, web.RequestID(c.Request().Context()))
 		}
 		return next(c)
 	}

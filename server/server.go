@@ -16,6 +16,7 @@ import (
 	"github.com/weir-id/weir/federation"
 	"github.com/weir-id/weir/federation/audit"
 	"github.com/weir-id/weir/federation/pool"
+	"github.com/weir-id/weir/federation/samlsp"
 	"github.com/weir-id/weir/federation/token"
 	"github.com/weir-id/weir/federation/trace"
 	"github.com/weir-id/weir/server/login"
@@ -34,6 +35,7 @@ type Server struct {
 	Grants    *token.Grants
 	Issuer    *token.Issuer
 	Keys      *token.Keys
+	SAMLKeys  *samlsp.Keys
 	Audit     audit.Recorder
 	Traces    *trace.Traces
 	Logger    *slog.Logger
@@ -65,7 +67,7 @@ func (s *Server) Handler() (http.Handler, error) {
 	oa := &oauth.Service{Site: s.Site, Directory: s.Directory, Broker: s.Broker, Grants: s.Grants, Issuer: s.Issuer,
 		Keys: s.Keys, Audit: s.Audit, Traces: s.Traces, Pages: pages}
 	lo := &login.Service{Site: s.Site, OAuth: oa, Renderer: renderer}
-	pa := &poolapi.Service{Site: s.Site, Directory: s.Directory, Broker: s.Broker, Grants: s.Grants, Issuer: s.Issuer, OAuth: oa,
+	pa := &poolapi.Service{Site: s.Site, Directory: s.Directory, Broker: s.Broker, Grants: s.Grants, Issuer: s.Issuer, OAuth: oa, SAMLKeys: s.SAMLKeys,
 		Signatures: &sigv4.Verifier{Keys: s.AdminKeys, Now: s.Now, Host: s.Site.Host}, Audit: s.Audit, Now: s.Now, Region: s.Region}
 	if err := pa.Prepare(); err != nil {
 		return nil, err

@@ -14,7 +14,7 @@ import (
 // socketOf is where a process that serves the store can be reached.
 func socketOf(cfg *config.Config) string { return cfg.Store.Path + ".sock" }
 
-// openControl adds the door for the command line. Without it serving goes on: only apply, backup, trace and user while serving need it.
+// openControl adds the door for the command line. Without it serving goes on: only apply, export, backup, trace and user while serving need it.
 // Beside a database nothing needs it.
 func (n *node) openControl(ctx context.Context, ds *doors) {
 	if n.bolt == nil {
@@ -22,7 +22,7 @@ func (n *node) openControl(ctx context.Context, ds *doors) {
 	}
 	l, err := control.Listen(socketOf(n.cfg))
 	if err != nil {
-		n.log.LogAttrs(ctx, slog.LevelWarn, "no control socket: weir apply, weir backup, weir trace and weir user will not work while this process serves",
+		n.log.LogAttrs(ctx, slog.LevelWarn, "no control socket: weir apply, weir export, weir backup, weir trace and weir user will not work while this process serves",
 			slog.String("error", err.Error()))
 		return
 	}
@@ -34,6 +34,9 @@ func (n *node) handlers() control.Handlers {
 		Apply: func(ctx context.Context, a control.Apply, out io.Writer) error {
 			env := func(name string) (string, bool) { v, ok := a.Env[name]; return v, ok }
 			return told(n.apply(ctx, a.Path, env, a.DryRun, out))
+		},
+		Export: func(ctx context.Context, e control.Export, out io.Writer) error {
+			return told(n.export(ctx, e, out))
 		},
 		Backup: func(ctx context.Context, b control.Backup, out io.Writer) error {
 			return told(backup(ctx, n.bolt, b.Path, out))

@@ -30,6 +30,8 @@ const (
 	demoClientSecret = "demonstration_client_secret"
 	demoUpstream     = "weir-demo"
 	demoUpstreamKey  = "demonstration-upstream-secret"
+	demoAdmin        = "WEIRDEMO"
+	demoAdminKey     = "demonstration-admin-secret"
 	riverbankPath    = "/riverbank"
 	lighthousePath   = "/lighthouse"
 )
@@ -98,7 +100,7 @@ func runDemo(ctx context.Context, dir string, stdout, stderr io.Writer) (err err
 	defer stop()
 	for _, run := range []func() error{
 		func() error { return peers.serve(ctx, log, drainTime) },
-		func() error { return n.serve(ctx, ls[0], func() error { return demoLines(stdout, shop) }) },
+		func() error { return n.serve(ctx, ls[0], func() error { return demoLines(stdout, shop, broker) }) },
 	} {
 		g.Go(func() error {
 			defer stop() // one is of no use without the other
@@ -108,11 +110,13 @@ func runDemo(ctx context.Context, dir string, stdout, stderr io.Writer) (err err
 	return g.Wait()
 }
 
-// demoLines are all that the demonstration prints: what to open, with whom to sign in, how to stop.
-func demoLines(out io.Writer, shop string) error {
+// demoLines are all that the demonstration prints: what to open, with whom to sign in, how to administer it, how to stop.
+func demoLines(out io.Writer, shop, broker string) error {
 	_, err := fmt.Fprintf(out, "Open %s in a browser and choose Sign in.\n"+
 		"Sign in at Riverbank as alice (password alice) or bob (password bob).\n"+
-		"Stop with Ctrl-C.\n", shop)
+		"Administer it, for example with the AWS CLI: AWS_ACCESS_KEY_ID=%s AWS_SECRET_ACCESS_KEY=%s "+
+		"aws cognito-idp list-user-pools --max-results 10 --endpoint-url %s --region local\n"+
+		"Stop with Ctrl-C.\n", shop, demoAdmin, demoAdminKey, broker)
 	return err
 }
 
@@ -132,6 +136,7 @@ func demoConfig(dir, broker string) *config.Config {
 		Outbox:      config.OutboxLog,
 		Store:       config.Store{Kind: config.StoreBolt, Path: filepath.Join(dir, "weir.db")},
 		SealingKeys: config.SealingKeys{File: filepath.Join(dir, "sealing.keys"), Create: true},
+		AdminKeys:   []config.AdminKey{{AccessKeyID: demoAdmin, SecretAccessKey: secret.New(demoAdminKey), Allow: []string{"*"}}},
 		Outgoing:    config.Outgoing{AllowPrivate: true},
 	}
 }

@@ -154,7 +154,8 @@ func (n *node) wire() {
 	n.grants = &token.Grants{Engine: n.engine, Ring: n.ring, Now: n.now}
 	n.broker = &federation.Broker{Directory: n.directory, Providers: n.providers, Grants: n.grants, Ring: n.ring,
 		Once: &once.Memory{Engine: n.engine, Ring: n.ring, Now: n.now}, Upstream: &upstream.Keeper{Engine: n.engine, Ring: n.ring, Now: n.now},
-		Replays: &replay.Messages{Engine: n.engine}, Erasures: &erasure.Requests{Engine: n.engine, Ring: n.ring, Now: n.now}, Audit: n.audit, Now: n.now}
+		Replays: &replay.Messages{Engine: n.engine}, Erasures: &erasure.Requests{Engine: n.engine, Ring: n.ring, Now: n.now}, Audit: n.audit, Now: n.now,
+		Forget: []func(context.Context, string) error{n.keys.DeletePool, n.samlKeys.DeletePool, (&samlsp.Copies{Engine: n.engine}).DeletePool}}
 	if n.cfg.Outbox == config.OutboxLog {
 		n.broker.Outbox = notify.Log{Logger: n.log}
 	}
@@ -190,7 +191,7 @@ func (n *node) server() (*server.Server, error) {
 	}
 	return &server.Server{
 		Site:      &web.Site{Base: base, Directory: n.directory, TrustedProxies: n.cfg.TrustedProxies},
-		Directory: n.directory, Broker: n.broker, Grants: n.grants, Issuer: n.issuer, Keys: n.keys,
+		Directory: n.directory, Broker: n.broker, Grants: n.grants, Issuer: n.issuer, Keys: n.keys, SAMLKeys: n.samlKeys,
 		Audit: n.audit, Traces: n.traces, Logger: n.log, Metrics: n.metrics, Now: n.now,
 		TrustedProxies: n.cfg.TrustedProxies, AdminKeys: adminKeys(n.cfg.AdminKeys), Region: n.cfg.Region,
 	}, nil

@@ -172,6 +172,8 @@ func (n *node) maintainOnce(ctx context.Context) {
 	}
 	_, err := n.engine.Sweep(ctx, n.now())
 	failed("sweep", err)
+	_, err = n.broker.FinishDeletions(ctx)
+	failed("finish deletions of user pools", err)
 	for after := ""; ; {
 		pools, next, err := n.directory.Pools(ctx, after, 100)
 		failed("list pools", err)

@@ -176,3 +176,12 @@ func (ConfigApplied) Name() string { return "config.applied" }
 func (e ConfigApplied) Attrs() []slog.Attr {
 	return attrs("action", e.Action, "path", e.Path, "by", e.By)
 }
+
+// SecretsExported: the secrets of a pool's clients and providers were written out in the clear.
+type SecretsExported struct{ Pool, By string }
+
+// Name implements Event.
+func (SecretsExported) Name() string { return "secrets.exported" }
+
+// Attrs implements Event.
+func (e SecretsExported) Attrs() []slog.Attr { return attrs("pool", e.Pool, "by", e.By) }

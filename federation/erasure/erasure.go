@@ -140,3 +140,17 @@ func (r *Requests) Find(ctx context.Context, code secret.Text) (Request, error) 
 	}
 	return e.Value.Request, nil
 }
+
+// DonePool finishes every request about people of a pool that is deleted: nothing is kept of them any more.
+func (r *Requests) DonePool(ctx context.Context, poolID string) error {
+	err := r.kind().All(ctx, "pool:"+poolID, func(e store.Entry[record]) error {
+		if e.Value.PoolID != poolID || !e.Value.Done.IsZero() { // an index entry of an id that begins in the same way
+			return nil
+		}
+		return r.Done(ctx, e.Value.Code)
+	})
+	if err != nil {
+		return fmt.Errorf("finish the requests for deletion of a pool: %w", err)
+	}
+	return nil
+}

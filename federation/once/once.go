@@ -100,3 +100,17 @@ func (m *Memory) Forget(ctx context.Context, p Person) error {
 	}
 	return nil
 }
+
+// DeletePool removes what is kept of all people of a pool that is being deleted.
+func (m *Memory) DeletePool(ctx context.Context, poolID string) error {
+	err := m.kind().All(ctx, "pool:"+poolID, func(e store.Entry[said]) error {
+		if e.Value.PoolID != poolID { // an id that begins in the same way
+			return nil
+		}
+		return m.kind().Delete(ctx, e.Value.Key)
+	})
+	if err != nil {
+		return fmt.Errorf("forget what providers said once to a pool: %w", err)
+	}
+	return nil
+}

@@ -63,7 +63,7 @@ func (d *Directory) ClientSecrets(ctx context.Context, poolID, clientID string) 
 	return c.Secrets, nil
 }
 
-// DeleteClientSecret takes a secret from a client that has another one; from the next request on it proves nothing.
+// DeleteClientSecret takes a secret from a client that has another one; from the next request on it proves nothing, on other nodes after CacheAge.
 // Errors: fault.NotFound, also for the secret; fault.Invalid for the last one (ErrLastSecret).
 func (d *Directory) DeleteClientSecret(ctx context.Context, poolID, clientID, id string) error {
 	_, err := d.changeSecrets(ctx, poolID, clientID, func(c *Client) error {

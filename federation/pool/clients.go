@@ -84,7 +84,15 @@ func pageOf[T any](ctx context.Context, d *Directory, k *store.Kind[T], poolID, 
 // its own. Errors: fault.Invalid with every problem, fault.NotFound for the pool, fault.Conflict where the id is taken.
 func (d *Directory) CreateClientFrom(ctx context.Context, poolID string, s ClientSpec) (Client, error) {
 	c, _, ps := desiredClient(s, Client{}, poolID)
-	if err := d.checkClient(ctx, c, ps); err != nil {
+	return d.newClient(ctx, c, ps)
+}
+
+// newClient stores a new client. found is what is wrong with it already.
+func (d *Directory) newClient(ctx context.Context, c Client, found Problems) (Client, error) {
+	if err := d.checkClient(ctx, c, found); err != nil {
+		return Client{}, err
+	}
+	if err := d.checkScopes(ctx, c, Client{}); err != nil {
 		return Client{}, err
 	}
 	return c, d.putClient(ctx, &c, 0)
@@ -109,14 +117,7 @@ func (d *Directory) CreateClient(ctx context.Context, c Client) (Client, error) 
 	if c.ID == "" {
 		c.ID = GenerateClientID()
 	}
-	c = c.withDefaults()
-	if err := d.checkClient(ctx, c, nil); err != nil {
-		return Client{}, err
-	}
-	if err := d.checkScopes(ctx, c, Client{}); err != nil {
-		return Client{}, err
-	}
-	return c, d.putClient(ctx, &c, 0)
+	return d.newClient(ctx, c.withDefaults(), nil)
 }
 
 // UpdateClient replaces the client of c.PoolID and c.ID, but for its secrets and the time of its creation; a client that would not
@@ -150,7 +151,11 @@ func (d *Directory) DeleteClient(ctx context.Context, poolID, id string) error {
 	if _, err := d.clientOf(ctx, poolID, id); err != nil {
 		return err
 	}
-	err := d.clients().Delete(ctx, id)
+	// Before, so that a deletion that ends here can be repeated; and after, for a look that was set meanwhile.
+	err := d.looks().Delete(ctx, lookKey(poolID, id))
+	if err == nil {
+		_, err = d.clients().Take(ctx, id)
+	}
 	if err == nil {
 		err = d.looks().Delete(ctx, lookKey(poolID, id))
 	}

@@ -94,12 +94,9 @@ func (d *Directory) newUser(p Pool, in NewUser) (User, error) {
 		return User{}, err
 	}
 	invalid := checkValues(p.Schema, u.Attributes)
-	for flag, of := range verifiedOf {
-		switch {
-		case u.Attributes[of] == "" && u.Attributes[flag] != "":
+	for flag, of := range verifiedOf { // which nobody is given: what is not there counts as false, and Terraform would take it away again
+		if u.Attributes[of] == "" && u.Attributes[flag] != "" {
 			invalid[flag] = "The attribute needs " + of + "."
-		case u.Attributes[of] != "" && u.Attributes[flag] == "":
-			u.Attributes[flag] = "false"
 		}
 	}
 	if !in.Incomplete {
@@ -131,13 +128,19 @@ func (p Pool) usernameAttribute(name string) (string, error) {
 
 // checkUsername refuses what is no user name, and what could be taken for somebody's alias.
 func (p Pool) checkUsername(name string) error {
-	switch {
-	case !characters(name, 1, maxUsername) || !storable(name) || !usernamePattern.MatchString(name):
+	if !characters(name, 1, maxUsername) || !storable(name) || !usernamePattern.MatchString(name) {
 		return badRequest("The user name must have 1 to 128 letters, digits, symbols or punctuation marks, and no space.")
+	}
+	return p.checkAliasForm("Username", name)
+}
+
+// checkAliasForm refuses a name that has the form of an alias which has to be verified: nobody verifies the name.
+func (p Pool) checkAliasForm(what, name string) error {
+	switch {
 	case slices.Contains(p.AliasAttributes, "email") && validEmail(name):
-		return badRequest("Username cannot be of email format, since user pool is configured for email alias.")
+		return badRequest(what + " cannot be of email format, since user pool is configured for email alias.")
 	case slices.Contains(p.AliasAttributes, "phone_number") && phonePattern.MatchString(name):
-		return badRequest("Username cannot be of phone number format, since user pool is configured for phone number alias.")
+		return badRequest(what + " cannot be of phone number format, since user pool is configured for phone number alias.")
 	}
 	return nil
 }
@@ -158,25 +161,35 @@ func (d *Directory) namesFree(ctx context.Context, p Pool, u User) error {
 	return d.aliasFree(ctx, p, u)
 }
 
-// aliasFree refuses a preferred_username that is somebody else's user name.
+// aliasFree refuses a preferred_username that is somebody else's user name or sub, or that could be somebody's address or number.
 func (d *Directory) aliasFree(ctx context.Context, p Pool, u User) error {
 	if !slices.Contains(u.Aliases, attrPreferred) {
 		return nil
 	}
-	e, err := d.users().GetBy(ctx, usernameKey(p.ID, u.Attributes[attrPreferred]))
+	name := u.Attributes[attrPreferred]
+	if err := p.checkAliasForm(attrPreferred, name); err != nil {
+		return err
+	}
+	e, err := d.users().GetBy(ctx, usernameKey(p.ID, name))
+	if sub := Fold(name); errors.Is(err, store.ErrNotFound) && characters(sub, 1, maxUsername) {
+		e, err = d.users().Get(ctx, userKey(p.ID, sub))
+	}
 	if errors.Is(err, store.ErrNotFound) || err == nil && e.Value.Sub == u.Sub {
 		return nil
 	}
 	if err != nil {
 		return storeFault("user by alias", err, noUser)
 	}
-	return aliasFault([]string{attrPreferred}, ErrAliasExists, errors.New("it is a user name"))
+	return aliasFault([]string{attrPreferred}, ErrAliasExists, errors.New("it is a user name or a sub"))
 }
 
 // putNew writes the document, and moves aliases where that was asked for.
 func (d *Directory) putNew(ctx context.Context, p Pool, u User, force bool) error {
 	for range signInRounds {
 		_, err := d.users().Put(ctx, &u, 0)
+		if err == nil {
+			return d.created(ctx, p.ID, func(ctx context.Context) error { return d.users().Delete(ctx, userKey(p.ID, u.Sub)) })
+		}
 		if !errors.Is(err, store.ErrTaken) {
 			return storeFault("create user", err, noUser)
 		}
@@ -185,6 +198,8 @@ func (d *Directory) putNew(ctx context.Context, p Pool, u User, force bool) erro
 			return fault.New(fault.Conflict, "User account already exists", fmt.Errorf("create user: %w: %w", ErrUsernameExists, err))
 		case !errors.Is(at, store.ErrNotFound):
 			return storeFault("create user", at, noUser)
+		case len(u.Aliases) == 0: // whoever had the user name is gone by now
+			continue
 		case len(p.UsernameAttributes) > 0: // it is the name that the user was to sign in with
 			return aliasFault(u.Aliases, ErrUsernameExists, err)
 		case !force || slices.Equal(u.Aliases, []string{attrPreferred}):
@@ -194,5 +209,5 @@ func (d *Directory) putNew(ctx context.Context, p Pool, u User, force bool) erro
 			return err
 		}
 	}
-	return aliasFault(u.Aliases, ErrAliasExists, errLost)
+	return storeFault("create user", errLost, noUser)
 }

@@ -18,10 +18,42 @@ func desiredPool(s PoolSpec, old Pool, d *Directory) (Pool, Problems) {
 	p := old // what a file cannot say stays as it is
 	p.ID, p.Name, p.Domain, p.CustomDomain = cmp.Or(old.ID, s.ID), s.PoolName, s.Domain, s.CustomDomain
 	p.SigningAlgorithm, p.SigningKeyDays = s.SigningAlgorithm, s.SigningKeyDays
-	p = d.withDefaults(p)
 	var ps Problems
-	p.Schema, ps = schemaFrom(s.Schema)
-	return p, append(validatePoolFields(p), ps...)
+	desiredSettings(&p, s, &ps)
+	p = d.withDefaults(p)
+	schema, found := schemaFrom(s.Schema)
+	p.Schema = schema
+	return p, append(append(validatePoolFields(p), ps...), found...)
+}
+
+// desiredSettings puts what the file says of accounts, messages and second factors over what is stored. Unlike with everything else, what the file does not
+// name stays: these settings are administered through the API as a rule, and a file that is silent about second factors or the deletion of
+// a pool must not take them away at the next start. A part that is named is whole: its members that are left out have their defaults.
+func desiredSettings(p *Pool, s PoolSpec, ps *Problems) {
+	switch s.DeletionProtection {
+	case "":
+	case "ACTIVE", "INACTIVE":
+		p.DeletionProtection = s.DeletionProtection == "ACTIVE"
+	default:
+		ps.add("DeletionProtection", "must be ACTIVE or INACTIVE")
+	}
+	if s.UserPoolTags != nil {
+		p.Tags = maps.Clone(s.UserPoolTags)
+	}
+	if s.UsernameAttributes != nil {
+		p.UsernameAttributes = slices.Clone(s.UsernameAttributes)
+	}
+	if s.AliasAttributes != nil {
+		p.AliasAttributes = slices.Clone(s.AliasAttributes)
+	}
+	p.Settings = s.Settings.over(p.Settings)
+}
+
+// desiredGroup returns the group of a spec. Who is in it, no file says.
+func desiredGroup(s GroupSpec, old Group, poolID string) Group {
+	return Group{
+		PoolID: poolID, Name: s.GroupName, Description: s.Description, RoleArn: s.RoleArn, Precedence: s.Precedence, GID: old.GID, Created: old.Created,
+	}
 }
 
 // desiredProvider returns the provider of a spec.

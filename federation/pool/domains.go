@@ -1,6 +1,7 @@
 package pool
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -118,14 +119,23 @@ func noDomain() error {
 	return fault.New(fault.Invalid, "No such domain or user pool exists.", ErrNoDomain)
 }
 
-// UpdateDomain replaces the settings of a pool's domain. Errors: fault.Invalid, ErrNoDomain among them, fault.NotFound for the pool.
+// UpdateDomain changes the settings of a pool's domain; what is zero in s stays. Errors: fault.Invalid, ErrNoDomain among them, fault.NotFound for
+// the pool.
 func (d *Directory) UpdateDomain(ctx context.Context, poolID, domain string, s DomainSettings) (Pool, error) {
 	domain = domainKey(domain)
 	return d.ChangePool(ctx, poolID, func(p *Pool) error {
-		if !p.hasDomain(domain) {
+		switch {
+		case !p.hasDomain(domain):
 			return noDomain()
+		case s.CertificateArn != "" && !full(domain):
+			return fault.New(fault.Invalid, "A domain prefix has no certificate of its own.", nil)
 		}
-		return p.setDomain(domain, s)
+		old := p.Domains[domain]
+		return p.setDomain(domain, DomainSettings{
+			ManagedLoginVersion: cmp.Or(s.ManagedLoginVersion, old.ManagedLoginVersion),
+			CertificateArn:      cmp.Or(s.CertificateArn, old.CertificateArn),
+			SecurityPolicy:      cmp.Or(s.SecurityPolicy, old.SecurityPolicy),
+		})
 	})
 }
 

@@ -50,8 +50,18 @@ func TestAPoolHasAPrefixAndACustomDomain(t *testing.T) {
 	if p, err = f.UpdateDomain(t.Context(), p.ID, "example", pool.DomainSettings{ManagedLoginVersion: 2}); err != nil || p.Domains["example"].ManagedLoginVersion != 2 {
 		t.Errorf("updated %+v, error %v", p.Domains, err)
 	}
-	_, err = f.UpdateDomain(t.Context(), p.ID, "example", pool.DomainSettings{ManagedLoginVersion: 3})
-	wantCode(t, err, fault.Invalid)
+	if p, err = f.UpdateDomain(t.Context(), p.ID, "login.example.com", pool.DomainSettings{ManagedLoginVersion: 1}); err != nil ||
+		p.Domains["login.example.com"] != (pool.DomainSettings{ManagedLoginVersion: 1, CertificateArn: certificate}) {
+		t.Errorf("what is left out stays: %+v, error %v", p.Domains, err)
+	}
+	if _, err = f.UpdateDomain(t.Context(), p.ID, "login.example.com", custom); err != nil {
+		t.Fatal(err)
+	}
+	for what, s := range map[string]pool.DomainSettings{"version": {ManagedLoginVersion: 3}, "certificate": {CertificateArn: certificate}} {
+		if _, err = f.UpdateDomain(t.Context(), p.ID, "example", s); fault.CodeOf(err) != fault.Invalid {
+			t.Errorf("%s: error %v", what, err)
+		}
+	}
 	if err := f.DeleteDomain(t.Context(), p.ID, "example"); err != nil {
 		t.Fatal(err)
 	}
@@ -110,5 +120,14 @@ func TestAFileSaysBothDomains(t *testing.T) {
 	}
 	if again := apply(t, f, spec); again.Pending() != 0 {
 		t.Errorf("not the same again: %s", summary(again))
+	}
+	spec.UserPools = append(spec.UserPools, pool.PoolSpec{PoolName: "other", Domain: "login.example.com"})
+	_, err = f.Plan(t.Context(), spec)
+	if got := problemsOf(t, err); got != "UserPools[1].Domain: is wanted by an earlier entry" {
+		t.Errorf("problems %s", got)
+	}
+	_, err = f.Plan(t.Context(), pool.Spec{UserPools: []pool.PoolSpec{{PoolName: "other", Domain: "other", CustomDomain: "login.example.com"}}})
+	if got := problemsOf(t, err); got != "UserPools[0].CustomDomain: belongs to another user pool" {
+		t.Errorf("problems %s", got)
 	}
 }

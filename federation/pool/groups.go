@@ -76,18 +76,24 @@ func (d *Directory) CreateGroup(ctx context.Context, g Group) (Group, error) {
 	if err := d.roomForGroup(ctx, g.PoolID); err != nil {
 		return Group{}, err
 	}
-	g.GID = random(lowerAlphanumerics, gidLength)
-	g.Created = d.now()
-	g.Modified = g.Created
-	_, err := d.groups().Put(ctx, &g, 0)
+	return g, d.putGroup(ctx, &g, 0)
+}
+
+// putGroup writes a group, a new one with an id of its own.
+func (d *Directory) putGroup(ctx context.Context, g *Group, version uint64) error {
+	g.Modified = d.now()
+	if version == 0 {
+		g.GID, g.Created = random(lowerAlphanumerics, gidLength), g.Modified
+	}
+	_, err := d.groups().Put(ctx, g, version)
 	d.groupCache.clear()
-	if errors.Is(err, store.ErrConflict) {
-		return Group{}, fault.New(fault.Conflict, "A group with the name already exists.", fmt.Errorf("create group %q: %w", g.Name, errors.Join(ErrGroupExists, err)))
+	if errors.Is(err, store.ErrConflict) && version == 0 {
+		return fault.New(fault.Conflict, "A group with the name already exists.", fmt.Errorf("create group %q: %w", g.Name, errors.Join(ErrGroupExists, err)))
 	}
-	if err != nil {
-		return Group{}, storeFault("create group", err, noGroup)
+	if err != nil || version != 0 {
+		return storeFault("put group", err, noGroup)
 	}
-	return g, d.created(ctx, g.PoolID, func(ctx context.Context) error { return d.groups().Delete(ctx, groupKey(g.PoolID, g.Name)) })
+	return d.created(ctx, g.PoolID, func(ctx context.Context) error { return d.groups().Delete(ctx, groupKey(g.PoolID, g.Name)) })
 }
 
 func (d *Directory) roomForGroup(ctx context.Context, poolID string) error {
@@ -195,22 +201,7 @@ func (d *Directory) DeleteGroup(ctx context.Context, poolID, name string) error 
 // Groups returns a page of up to limit (1 to 1,000) groups of a pool in the order of their names, and the cursor of the next page, ""
 // at the end. Errors: fault.NotFound for the pool, fault.Invalid for a limit or a cursor that is not valid.
 func (d *Directory) Groups(ctx context.Context, poolID, after string, limit int) ([]Group, string, error) {
-	if _, err := d.Pool(ctx, poolID); err != nil {
-		return nil, "", err
-	}
-	if err := checkLimit(limit); err != nil {
-		return nil, "", err
-	}
-	of := "groups\x00" + poolID
-	after, err := d.openCursor(after, of)
-	if err != nil {
-		return nil, "", err
-	}
-	page, next, err := d.groups().List(ctx, indexPrefix("pool", poolID, ""), after, limit)
-	if err != nil {
-		return nil, "", storeFault("list groups", err, noPool)
-	}
-	return values(page), d.sealCursor(next, of), nil
+	return pageOf(ctx, d, d.groups(), poolID, "groups", after, limit)
 }
 
 // GroupsOf returns the groups of a user in the order of precedence: the lowest number first, none last, then by name. A user without groups

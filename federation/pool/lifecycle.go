@@ -22,6 +22,9 @@ var (
 	ErrConcurrent = errors.New("another writer came first")
 )
 
+// ErrUnfinished: the pool is gone for everybody, and some of what was in it is still stored: see DeletePool.
+var ErrUnfinished = errors.New("the deletion is not finished")
+
 // taken is the fault for a name that is somebody else's. err stays in the chain.
 func taken(public, operation string, err error) error {
 	return fault.New(fault.Conflict, public, fmt.Errorf("%s: %w: %w", operation, ErrTaken, err))
@@ -53,7 +56,7 @@ func (d *Directory) created(ctx context.Context, poolID string, undo func(contex
 // DeletePool removes a pool with all that this package keeps in it, and then calls also, which removes what other packages keep for it.
 //
 // From the first write on the pool does not exist for readers, its domains are free, and nothing can be created in it. The pool's document goes
-// last: a deletion that was cut short is finished by calling DeletePool again, or by FinishDeletions. Clients go first, so that nobody begins a sign-in meanwhile.
+// last: a deletion that was cut short (ErrUnfinished) is finished by calling DeletePool again, or by FinishDeletions. Clients go first, so that nobody begins a sign-in meanwhile.
 // Neither DeletionProtection nor a domain keeps it from being deleted, see DeleteProtected. Errors: fault.NotFound.
 func (d *Directory) DeletePool(ctx context.Context, id string, also ...func(ctx context.Context, poolID string) error) error {
 	return d.deletePool(ctx, id, func(*Pool) error { return nil }, also)
@@ -98,15 +101,23 @@ func (d *Directory) deletePool(ctx context.Context, id string, may func(*Pool) e
 		return storeFault(operation, err, noPool)
 	}
 	d.changed()
+	if err := d.remove(ctx, id, also); err != nil {
+		return fmt.Errorf("%w: %w", ErrUnfinished, storeFault(operation, err, noPool))
+	}
+	return nil
+}
+
+// remove removes everything that is kept for a pool, and then the pool.
+func (d *Directory) remove(ctx context.Context, id string, also []func(context.Context, string) error) error {
 	if err := d.empty(ctx, id); err != nil {
-		return storeFault(operation, err, noPool)
+		return err
 	}
 	for _, f := range also {
 		if err := f(ctx, id); err != nil {
-			return fmt.Errorf("%s: %w", operation, err)
+			return err
 		}
 	}
-	return storeFault(operation, d.pools().Delete(ctx, id), noPool)
+	return d.pools().Delete(ctx, id)
 }
 
 // empty removes everything in a pool.

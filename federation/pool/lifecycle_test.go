@@ -50,6 +50,18 @@ func TestNothingIsCreatedInAPoolThatIsBeingDeleted(t *testing.T) {
 			_, err := f.CreateGroup(ctx, pool.Group{PoolID: p.ID, Name: "staff"})
 			return err
 		},
+		"resource_server": func(f *fixture, ctx context.Context, _ pool.Pool, _ pool.IdentityProvider) error {
+			_, err := f.CreateResourceServer(ctx, orders())
+			return err
+		},
+		"look": func(f *fixture, ctx context.Context, p pool.Pool, _ pool.IdentityProvider) error {
+			_, err := f.SetLook(ctx, p.ID, pool.AllClients, ptr(".a{}"), nil)
+			return err
+		},
+		"temporary_password": func(f *fixture, ctx context.Context, p pool.Pool, _ pool.IdentityProvider) error {
+			_, err := f.CreateUser(ctx, p.ID, pool.NewUser{Username: "jane"})
+			return err
+		},
 		"user": func(f *fixture, ctx context.Context, p pool.Pool, ip pool.IdentityProvider) error {
 			_, err := f.SignIn(ctx, p, pool.SignIn{Provider: ip, Subject: "A1"})
 			return err
@@ -65,7 +77,7 @@ func TestNothingIsCreatedInAPoolThatIsBeingDeleted(t *testing.T) {
 				}
 			}}
 			wantCode(t, create(f, t.Context(), p, ip), fault.NotFound)
-			empty(t, f.engine, "pool", "client", "provider", "group", "user")
+			empty(t, f.engine, "pool", "client", "provider", "group", "resource_server", "look", "user", "temporary_password")
 		})
 	}
 }
@@ -107,7 +119,7 @@ func TestAPoolThatIsBeingDeletedDoesNotExist(t *testing.T) {
 	p, _ := f.withPool(t)
 	pulled := errors.New("another package's store is down")
 	err := f.DeletePool(t.Context(), p.ID, func(context.Context, string) error { return pulled })
-	if !errors.Is(err, pulled) {
+	if !errors.Is(err, pulled) || !errors.Is(err, pool.ErrUnfinished) {
 		t.Fatalf("error %v", err)
 	}
 	_, byID := f.Pool(t.Context(), p.ID)

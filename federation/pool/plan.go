@@ -24,7 +24,8 @@ type Change struct {
 	Path   string // UserPools[example].Clients[web]
 	ID     string // the pool's or client's id, new ones included; the provider's name
 	Fields []FieldChange
-	// GeneratedSecret is a client secret that Apply will store. It is shown once, after Apply: nothing returns it later.
+	// GeneratedSecret is a client secret that Apply will store. It is shown once, after Apply: after that, only to whoever
+	// may read the secrets of the store.
 	GeneratedSecret secret.Text
 }
 
@@ -57,7 +58,7 @@ type poolPlan struct {
 }
 
 // Plan compares a Spec with the store and writes nothing. Pools are found by Id, or by PoolName where the file has no Id; clients
-// by ClientId, or by ClientName within the pool; providers by ProviderName. New ids and secrets are drawn here, so that
+// by ClientId, or by ClientName within the pool; providers and groups by name. New ids and secrets are drawn here, so that
 // Apply does what the plan says.
 //
 // Errors: fault.Invalid whose cause is Problems: everything that is wrong in the whole
@@ -85,6 +86,9 @@ func (d *Directory) Plan(ctx context.Context, spec Spec) (*Plan, error) {
 		if err != nil {
 			return nil, err
 		}
+		if err := pl.planGroups(ctx, pp); err != nil {
+			return nil, err
+		}
 		if err := pl.planClients(ctx, pp, providers, servers); err != nil {
 			return nil, err
 		}
@@ -95,7 +99,7 @@ func (d *Directory) Plan(ctx context.Context, spec Spec) (*Plan, error) {
 	return pl.plan, nil
 }
 
-// Apply writes what the plan says: each pool, then its providers and resource servers, then its clients, so that nothing refers to what is not there yet. Every
+// Apply writes what the plan says: each pool, then its providers, resource servers and groups, then its clients, so that nothing refers to what is not there yet. Every
 // step is one atomic write, and a plan made after an interruption begins where this one ended. A plan is applied
 // once. Errors: fault.Conflict where the store has changed since the plan was made.
 func (d *Directory) Apply(ctx context.Context, p *Plan) error {
@@ -177,20 +181,22 @@ func (pl *planner) distinctPools(ctx context.Context, all []poolPlan) error {
 			pl.problems.add(pp.path, "stands for the same user pool as an earlier entry")
 		}
 		ids[pp.want.ID], names[name] = true, true
-		domain := pp.want.Domain
-		if domain == "" || checkDomain(domain) != "" {
-			continue
-		}
-		if domains[domain] {
-			pl.problems.add(pp.path+".Domain", "is wanted by an earlier entry")
-		}
-		domains[domain] = true
-		holder, err := pl.d.pools().GetBy(ctx, domainKey(domain))
-		if err != nil && !errors.Is(err, store.ErrNotFound) {
-			return storeFault("plan: find user pool by domain", err, noPool)
-		}
-		if _, inSpec := ids[holder.Value.ID]; err == nil && !inSpec {
-			pl.problems.add(pp.path+".Domain", "belongs to another user pool")
+		for _, of := range [][2]string{{"Domain", pp.want.Domain}, {"CustomDomain", pp.want.CustomDomain}} {
+			field, domain := of[0], of[1]
+			if domain == "" || checkDomain(domain) != "" {
+				continue
+			}
+			if domains[domain] {
+				pl.problems.add(pp.path+"."+field, "is wanted by an earlier entry")
+			}
+			domains[domain] = true
+			holder, err := pl.d.pools().GetBy(ctx, domainKey(domain))
+			if err != nil && !errors.Is(err, store.ErrNotFound) {
+				return storeFault("plan: find user pool by domain", err, noPool)
+			}
+			if _, inSpec := ids[holder.Value.ID]; err == nil && !inSpec {
+				pl.problems.add(pp.path+"."+field, "belongs to another user pool")
+			}
 		}
 	}
 	return nil

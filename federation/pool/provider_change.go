@@ -89,9 +89,15 @@ func (d *Directory) ChangeProvider(ctx context.Context, poolID, name string, c P
 	return d.replaceProvider(ctx, ip, old)
 }
 
-// unprobed are the ProviderDetails that lead to nothing which could be asked: to replace a secret, the provider need not be up.
+// unprobed are the ProviderDetails that lead to nothing which could be asked: to replace a secret, the provider need not be up. A detail that
+// nobody has listed here leads somewhere.
 var unprobed = []string{
-	"client_id", "client_secret", "private_key", "private_key_id", "key_id", "team_id", "authorize_scopes", "IDPInit", "IDPSignout", "EncryptedResponses",
+	"client_id", "client_secret", "private_key", "private_key_id", "key_id", "team_id", "token_endpoint_auth_method", "client_assertion_audience",
+	"authorize_scopes", "attributes_request_method", "attributes_url_add_attributes", "token_request_method", "native_client_ids", "clock_skew_seconds",
+	detailCallback, detailDataDeletion, detailKeepTokens, detailTokenClients,
+	"IDPInit", "IDPSignout", "EncryptedResponses", "RequestSigningAlgorithm", "ForceAuthn", "NameIDFormat", "SubjectAttribute", "SPEntityID",
+	"RequestedAuthnContext", "AuthnContextComparison", "ClockSkewSeconds", "MaxElements", "DefaultClientId", "DefaultRedirectURI",
+	"ActiveEncryptionCertificate", "SSORedirectBindingURI", "SLORedirectBindingURI", // which have no effect
 }
 
 // probe asks the provider whether its details hold, where they differ from before.

@@ -127,7 +127,7 @@ func (d *Directory) DeleteProvider(ctx context.Context, poolID, name string) err
 	if err := d.delist(ctx, poolID, name); err != nil {
 		return storeFault(operation, err, noProvider)
 	}
-	if err := d.providers().Delete(ctx, key); err != nil {
+	if _, err := d.providers().Take(ctx, key); err != nil { // of several callers one has deleted it
 		return storeFault(operation, err, noProvider)
 	}
 	return storeFault(operation, d.delist(ctx, poolID, name), noProvider)

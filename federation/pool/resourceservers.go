@@ -139,22 +139,7 @@ func (d *Directory) storedServer(ctx context.Context, poolID, identifier string)
 // ResourceServers returns a page of up to limit (1 to 1,000) resource servers of a pool in the order of their identifiers, and the cursor of the next
 // page, "" at the end. Errors: fault.NotFound for the pool, fault.Invalid for a limit or a cursor.
 func (d *Directory) ResourceServers(ctx context.Context, poolID, after string, limit int) ([]ResourceServer, string, error) {
-	if _, err := d.storedPool(ctx, poolID); err != nil {
-		return nil, "", err
-	}
-	if err := checkLimit(limit); err != nil {
-		return nil, "", err
-	}
-	of := "resource servers\x00" + poolID
-	after, err := d.openCursor(after, of)
-	if err != nil {
-		return nil, "", err
-	}
-	page, next, err := d.servers().List(ctx, indexPrefix("pool", poolID, ""), after, limit)
-	if err != nil {
-		return nil, "", storeFault("list resource servers", err, noPool)
-	}
-	return values(page), d.sealCursor(next, of), nil
+	return pageOf(ctx, d, d.servers(), poolID, "resource servers", after, limit)
 }
 
 // UpdateResourceServer replaces name and scopes of a resource server. Clients lose the scopes that it has no more, see DeleteResourceServer.
@@ -167,6 +152,10 @@ func (d *Directory) UpdateResourceServer(ctx context.Context, s ResourceServer) 
 	if err := Problems(ValidateResourceServer(s)).fault(); err != nil {
 		return ResourceServer{}, err
 	}
+	lost := func(scope string) bool { return old.Value.hasScope(scope) && !s.hasScope(scope) }
+	if err := d.dropScopes(ctx, s.PoolID, lost); err != nil { // see DeleteResourceServer
+		return ResourceServer{}, err
+	}
 	e, err := d.servers().Update(ctx, serverKey(s.PoolID, s.Identifier), func(have *ResourceServer) error {
 		if old.Value = *have; len(diff(serverFields(*have), serverFields(s))) == 0 {
 			return store.ErrUnchanged
@@ -177,7 +166,7 @@ func (d *Directory) UpdateResourceServer(ctx context.Context, s ResourceServer) 
 	if err != nil {
 		return ResourceServer{}, storeFault("update resource server", err, noServer)
 	}
-	return e.Value, d.dropScopes(ctx, s.PoolID, func(scope string) bool { return old.Value.hasScope(scope) && !e.Value.hasScope(scope) })
+	return e.Value, d.dropScopes(ctx, s.PoolID, lost)
 }
 
 // DeleteResourceServer removes a resource server, and its scopes from the clients that list them: in the original nobody gets a token with such
@@ -187,7 +176,11 @@ func (d *Directory) DeleteResourceServer(ctx context.Context, poolID, identifier
 	if err != nil {
 		return err
 	}
-	if err := d.servers().Delete(ctx, serverKey(poolID, identifier)); err != nil {
+	// Before, so that a deletion that ends here can be repeated; and after, for a client that was written meanwhile.
+	if err := d.dropScopes(ctx, poolID, e.Value.hasScope); err != nil {
+		return err
+	}
+	if _, err := d.servers().Take(ctx, serverKey(poolID, identifier)); err != nil {
 		return storeFault("delete resource server", err, noServer)
 	}
 	return d.dropScopes(ctx, poolID, e.Value.hasScope)

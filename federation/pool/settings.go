@@ -3,6 +3,7 @@ package pool
 import (
 	"encoding/json"
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -14,32 +15,32 @@ import (
 // what nobody has configured; Policies, VerificationMessageTemplate, EmailConfiguration and AdminCreateUserConfig have
 // defaults, see withDefaults. What is behind the pointers is never changed in place.
 type Settings struct {
-	Policies                    *api.UserPoolPolicyType              `json:"Policies,omitzero"`
-	AdminCreateUserConfig       *api.AdminCreateUserConfigType       `json:"AdminCreateUserConfig,omitzero"`
-	AutoVerifiedAttributes      []string                             `json:"AutoVerifiedAttributes,omitempty"`
-	UsernameConfiguration       *api.UsernameConfigurationType       `json:"UsernameConfiguration,omitzero"`
-	SmsVerificationMessage      string                               `json:"SmsVerificationMessage,omitempty"`
-	EmailVerificationMessage    string                               `json:"EmailVerificationMessage,omitempty"`
-	EmailVerificationSubject    string                               `json:"EmailVerificationSubject,omitempty"`
-	VerificationMessageTemplate *api.VerificationMessageTemplateType `json:"VerificationMessageTemplate,omitzero"`
-	SmsAuthenticationMessage    string                               `json:"SmsAuthenticationMessage,omitempty"`
-	UserAttributeUpdateSettings *api.UserAttributeUpdateSettingsType `json:"UserAttributeUpdateSettings,omitzero"`
-	DeviceConfiguration         *api.DeviceConfigurationType         `json:"DeviceConfiguration,omitzero"`
-	EmailConfiguration          *api.EmailConfigurationType          `json:"EmailConfiguration,omitzero"`
-	SmsConfiguration            *api.SmsConfigurationType            `json:"SmsConfiguration,omitzero"`
-	AccountRecoverySetting      *api.AccountRecoverySettingType      `json:"AccountRecoverySetting,omitzero"`
-	LambdaConfig                *api.LambdaConfigType                `json:"LambdaConfig,omitzero"` // refused if there is anything in it
-	UserPoolAddOns              *api.UserPoolAddOnsType              `json:"UserPoolAddOns,omitzero"`
-	UserPoolTier                string                               `json:"UserPoolTier,omitempty"`
-	KeyConfiguration            *api.KeyConfigurationType            `json:"KeyConfiguration,omitzero"`
-	IssuerConfiguration         *api.IssuerConfigurationType         `json:"IssuerConfiguration,omitzero"`
+	Policies                    *api.UserPoolPolicyType              `json:"Policies,omitzero" yaml:"Policies"`
+	AdminCreateUserConfig       *api.AdminCreateUserConfigType       `json:"AdminCreateUserConfig,omitzero" yaml:"AdminCreateUserConfig"`
+	AutoVerifiedAttributes      []string                             `json:"AutoVerifiedAttributes,omitempty" yaml:"AutoVerifiedAttributes"`
+	UsernameConfiguration       *api.UsernameConfigurationType       `json:"UsernameConfiguration,omitzero" yaml:"UsernameConfiguration"`
+	SmsVerificationMessage      string                               `json:"SmsVerificationMessage,omitempty" yaml:"SmsVerificationMessage"`
+	EmailVerificationMessage    string                               `json:"EmailVerificationMessage,omitempty" yaml:"EmailVerificationMessage"`
+	EmailVerificationSubject    string                               `json:"EmailVerificationSubject,omitempty" yaml:"EmailVerificationSubject"`
+	VerificationMessageTemplate *api.VerificationMessageTemplateType `json:"VerificationMessageTemplate,omitzero" yaml:"VerificationMessageTemplate"`
+	SmsAuthenticationMessage    string                               `json:"SmsAuthenticationMessage,omitempty" yaml:"SmsAuthenticationMessage"`
+	UserAttributeUpdateSettings *api.UserAttributeUpdateSettingsType `json:"UserAttributeUpdateSettings,omitzero" yaml:"UserAttributeUpdateSettings"`
+	DeviceConfiguration         *api.DeviceConfigurationType         `json:"DeviceConfiguration,omitzero" yaml:"DeviceConfiguration"`
+	EmailConfiguration          *api.EmailConfigurationType          `json:"EmailConfiguration,omitzero" yaml:"EmailConfiguration"`
+	SmsConfiguration            *api.SmsConfigurationType            `json:"SmsConfiguration,omitzero" yaml:"SmsConfiguration"`
+	AccountRecoverySetting      *api.AccountRecoverySettingType      `json:"AccountRecoverySetting,omitzero" yaml:"AccountRecoverySetting"`
+	LambdaConfig                *api.LambdaConfigType                `json:"LambdaConfig,omitzero" yaml:"-"` // refused if there is anything in it
+	UserPoolAddOns              *api.UserPoolAddOnsType              `json:"UserPoolAddOns,omitzero" yaml:"UserPoolAddOns"`
+	UserPoolTier                string                               `json:"UserPoolTier,omitempty" yaml:"UserPoolTier"`
+	KeyConfiguration            *api.KeyConfigurationType            `json:"KeyConfiguration,omitzero" yaml:"KeyConfiguration"`
+	IssuerConfiguration         *api.IssuerConfigurationType         `json:"IssuerConfiguration,omitzero" yaml:"IssuerConfiguration"`
 	// The second factors. MfaConfiguration says whether people need one: OFF, OPTIONAL or ON. SmsMfa is whether a message
 	// to the phone is one of them; how it is sent is SmsConfiguration's.
-	MfaConfiguration string                          `json:"MfaConfiguration,omitempty"`
-	SmsMfa           bool                            `json:"SmsMfa,omitempty"`
-	SoftwareTokenMfa *api.SoftwareTokenMfaConfigType `json:"SoftwareTokenMfa,omitzero"`
-	EmailMfa         *api.EmailMfaConfigType         `json:"EmailMfa,omitzero"`
-	WebAuthn         *api.WebAuthnConfigurationType  `json:"WebAuthn,omitzero"`
+	MfaConfiguration string                          `json:"MfaConfiguration,omitempty" yaml:"MfaConfiguration"`
+	SmsMfa           bool                            `json:"SmsMfa,omitempty" yaml:"SmsMfa"`
+	SoftwareTokenMfa *api.SoftwareTokenMfaConfigType `json:"SoftwareTokenMfa,omitzero" yaml:"SoftwareTokenMfaConfiguration"`
+	EmailMfa         *api.EmailMfaConfigType         `json:"EmailMfa,omitzero" yaml:"EmailMfaConfiguration"`
+	WebAuthn         *api.WebAuthnConfigurationType  `json:"WebAuthn,omitzero" yaml:"WebAuthnConfiguration"`
 }
 
 // The values that mean nothing special.
@@ -108,9 +109,60 @@ func (s Settings) withDefaults() Settings {
 	orDefault(&email.EmailSendingAccount, cognitoDefault)
 	s.EmailConfiguration = &email
 
+	if l := s.LambdaConfig; l != nil && *l == (api.LambdaConfigType{}) {
+		s.LambdaConfig = nil
+	}
 	orDefault(&s.MfaConfiguration, mfaOff)
 	orDefault(&s.UserPoolTier, tierEssentials)
 	return s
+}
+
+// over returns old with the parts that s has in the place of its own.
+func (s Settings) over(old Settings) Settings {
+	// Parts that say the same thing, or parts of one thing, change together: otherwise what is stored would contradict what is wanted.
+	if t := s.VerificationMessageTemplate; t != nil || s.SmsVerificationMessage+s.EmailVerificationMessage+s.EmailVerificationSubject != "" {
+		old.VerificationMessageTemplate = nil
+		old.SmsVerificationMessage, old.EmailVerificationMessage, old.EmailVerificationSubject = "", "", ""
+	}
+	if s.Policies != nil && s.AdminCreateUserConfig == nil && old.AdminCreateUserConfig != nil {
+		create := *old.AdminCreateUserConfig
+		create.UnusedAccountValidityDays = nil
+		old.AdminCreateUserConfig = &create
+	}
+	if s.MfaConfiguration != "" {
+		old.SmsMfa = false
+	}
+	from, to := reflect.ValueOf(s), reflect.ValueOf(&old).Elem()
+	for i := range from.NumField() {
+		if !from.Field(i).IsZero() {
+			to.Field(i).Set(from.Field(i))
+		}
+	}
+	return old
+}
+
+// besideDefaults are the parts that differ from what a new pool has.
+func (s Settings) besideDefaults() Settings {
+	// The texts of the template are the older members, too; one of the two is enough.
+	s.SmsVerificationMessage, s.EmailVerificationMessage, s.EmailVerificationSubject = "", "", ""
+	def := reflect.ValueOf(Settings{}.withDefaults())
+	v := reflect.ValueOf(&s).Elem()
+	for i := range v.NumField() {
+		if reflect.DeepEqual(v.Field(i).Interface(), def.Field(i).Interface()) {
+			v.Field(i).SetZero()
+		}
+	}
+	return s
+}
+
+// Mfa reports whether people may or must have a second factor.
+func (s Settings) Mfa() bool { return s.MfaConfiguration != "" && s.MfaConfiguration != mfaOff }
+
+// hasFactor reports whether there is any second factor.
+func (s Settings) hasFactor() bool {
+	token := s.SoftwareTokenMfa
+	return s.SmsMfa || token != nil && token.Enabled != nil && *token.Enabled || s.EmailMfa != nil ||
+		s.WebAuthn != nil && s.WebAuthn.FactorConfiguration == "MULTI_FACTOR_WITH_USER_VERIFICATION"
 }
 
 func clonePtr[T any](p *T) T {

@@ -9,16 +9,32 @@ type Spec struct {
 
 // PoolSpec is one user pool with what is in it.
 type PoolSpec struct {
-	PoolName          string         `yaml:"PoolName"`
-	ID                string         `yaml:"Id"`
-	Domain            string         `yaml:"Domain"`
-	CustomDomain      string         `yaml:"CustomDomain"`
-	Schema            []SchemaSpec   `yaml:"Schema"`
-	SigningAlgorithm  string         `yaml:"SigningAlgorithm"`
-	SigningKeyDays    int            `yaml:"SigningKeyDays"`
+	PoolName         string       `yaml:"PoolName"`
+	ID               string       `yaml:"Id"`
+	Domain           string       `yaml:"Domain"`
+	CustomDomain     string       `yaml:"CustomDomain"`
+	Schema           []SchemaSpec `yaml:"Schema"`
+	SigningAlgorithm string       `yaml:"SigningAlgorithm"`
+	SigningKeyDays   int          `yaml:"SigningKeyDays"`
+	// What follows is kept as it is in the store where the file does not name it: see desiredSettings.
+	DeletionProtection string            `yaml:"DeletionProtection"` // ACTIVE or INACTIVE
+	UserPoolTags       map[string]string `yaml:"UserPoolTags"`
+	UsernameAttributes []string          `yaml:"UsernameAttributes"`
+	AliasAttributes    []string          `yaml:"AliasAttributes"`
+	Settings           Settings          `yaml:",inline"`
+
 	IdentityProviders []ProviderSpec `yaml:"IdentityProviders"`
 	ResourceServers   []ServerSpec   `yaml:"ResourceServers"`
+	Groups            []GroupSpec    `yaml:"Groups"`
 	Clients           []ClientSpec   `yaml:"Clients"`
+}
+
+// GroupSpec is the input of CreateGroup.
+type GroupSpec struct {
+	GroupName   string `yaml:"GroupName"`
+	Description string `yaml:"Description"`
+	RoleArn     string `yaml:"RoleArn"`
+	Precedence  *int   `yaml:"Precedence"`
 }
 
 // ServerSpec is the input of CreateResourceServer.

@@ -94,7 +94,8 @@ func (d *clientDoc) getLater(c *Client) {
 	if c.Form = c.impliedForm(); d.Form != nil {
 		c.Form = *d.Form
 	}
-	c.ExplicitAuthFlows, c.PreventUserExistenceErrors, c.PropagateUserContext, c.RotationDisabled = d.AuthFlows, d.Existence, d.Context, d.NoRotate
+	c.ExplicitAuthFlows, c.PreventUserExistenceErrors, c.PropagateUserContext, c.RotationDisabled = d.AuthFlows, d.Existence, d.Context,
+		d.NoRotate || !d.Rotate && d.GraceSeconds > 0 // which only a file that says DISABLED can have brought about
 }
 
 // MarshalStored implements store.Stored. The result holds the client's secrets.

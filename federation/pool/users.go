@@ -243,7 +243,7 @@ func (d *Directory) DeleteUser(ctx context.Context, poolID, sub string) error {
 	key := userKey(u.PoolID, u.Sub)
 	err = d.temporaries().Delete(ctx, key)
 	if err == nil {
-		err = d.users().Delete(ctx, key)
+		_, err = d.users().Take(ctx, key)
 	}
 	return storeFault(fmt.Sprintf("delete user %q", u.Sub), err, noUser)
 }

@@ -118,10 +118,13 @@ func validateMfa(ps *Problems, s Settings) {
 	if !slices.Contains([]string{"", mfaOff, "ON", "OPTIONAL"}, s.MfaConfiguration) {
 		ps.add("MfaConfiguration", "must be OFF, OPTIONAL or ON")
 	}
+	if s.Mfa() && !s.hasFactor() {
+		ps.add("MfaConfiguration", "Invalid MFA configuration given, can't disable all MFAs and require an MFA together")
+	}
 	if s.SmsMfa && s.SmsConfiguration == nil {
 		ps.add("SmsConfiguration", "SMS configuration is required where a text message is a second factor")
 	}
-	if w := s.WebAuthn; w != nil && w.RelyingPartyID != "" && (domainFault(w.RelyingPartyID) != "" || len(w.RelyingPartyID) > 127) {
+	if w := s.WebAuthn; w != nil && w.RelyingPartyID != "" && (checkDomain(w.RelyingPartyID) != "" || len(w.RelyingPartyID) > 127) {
 		ps.add("WebAuthnConfiguration.RelyingPartyId", "must be a domain name of at most 127 characters")
 	}
 }

@@ -97,3 +97,17 @@ func (c *Copies) Delete(ctx context.Context, poolID, provider string) error {
 	}
 	return nil
 }
+
+// DeletePool forgets the copies of all providers of a pool that is being deleted.
+func (c *Copies) DeletePool(ctx context.Context, poolID string) error {
+	err := c.kind().All(ctx, "pool:"+poolID, func(e store.Entry[storedCopy]) error {
+		if e.Value.PoolID != poolID { // an id that begins in the same way
+			return nil
+		}
+		return c.kind().Delete(ctx, copyKey(poolID, e.Value.Provider))
+	})
+	if err != nil {
+		return fmt.Errorf("forget the metadata copies of pool %q: %w", poolID, err)
+	}
+	return nil
+}

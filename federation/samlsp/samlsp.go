@@ -260,3 +260,15 @@ func orDefault(d, otherwise time.Duration) time.Duration {
 	}
 	return d
 }
+
+// DeletePool removes the keys of a pool that is being deleted.
+func (k *Keys) DeletePool(ctx context.Context, poolID string) error {
+	err := k.kind().Delete(ctx, poolID)
+	k.mu.Lock()
+	delete(k.cache, poolID)
+	k.mu.Unlock()
+	if err != nil {
+		return fmt.Errorf("delete the SAML keys of pool %q: %w", poolID, err)
+	}
+	return nil
+}

@@ -122,3 +122,12 @@ func (g *Grants) endOne(ctx context.Context, id, reason string, ended []Grant) (
 	}
 	return append(ended, e.Value.Grant), nil
 }
+
+// DeletePool removes every grant of a pool that is being deleted. Nothing of them is checked any more: the pool does not exist.
+func (g *Grants) DeletePool(ctx context.Context, poolID string) error {
+	err := g.kind().All(ctx, "user:"+poolID+"/", func(e store.Entry[record]) error { return g.kind().Delete(ctx, e.Value.ID) })
+	if err != nil {
+		return fmt.Errorf("delete a pool's grants: %w", err)
+	}
+	return nil
+}

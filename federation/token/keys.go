@@ -244,3 +244,16 @@ func orDefault(d, otherwise time.Duration) time.Duration {
 	}
 	return d
 }
+
+// DeletePool removes the signing keys of a pool that is being deleted. Another node may go on with what it has read for as long as its
+// cache is good; what it signs is of a pool that does not exist.
+func (k *Keys) DeletePool(ctx context.Context, poolID string) error {
+	err := k.kind().Delete(ctx, poolID)
+	k.mu.Lock()
+	delete(k.cache, poolID)
+	k.mu.Unlock()
+	if err != nil {
+		return fmt.Errorf("delete the signing keys of pool %q: %w", poolID, err)
+	}
+	return nil
+}

@@ -223,3 +223,12 @@ func (k *Keeper) Take(ctx context.Context, of Kept) (Kept, error) {
 	}
 	return e.Value, nil
 }
+
+// DeletePool removes what is kept for all users of a pool that is being deleted, without telling the providers.
+func (k *Keeper) DeletePool(ctx context.Context, poolID string) error {
+	err := k.kind().All(ctx, "user:"+poolID+"/", func(e store.Entry[Kept]) error { return k.kind().Delete(ctx, e.Value.key()) })
+	if err != nil {
+		return fmt.Errorf("delete a pool's upstream tokens: %w", err)
+	}
+	return nil
+}

@@ -1,9 +1,9 @@
 // Package control lets the command line reach a serving process of the same machine and user: over a Unix
 // socket beside the store's file, which only its owner may open. An embedded store has one process, so `weir apply`,
-// `weir backup`, `weir trace` and `weir user` ask the one that has it.
+// `weir export`, `weir backup`, `weir trace` and `weir user` ask the one that has it.
 //
 // It carries file paths, the environment variables that a pool file names, traces, and what is known of a user, whose attributes are personal;
-// no secret that is in the store but one that was generated just now. It owns the socket and the form of questions and answers, not what is done about them.
+// secrets of the store where an export asks for them, which its owner can read anyway, and otherwise none but one that was generated just now. It owns the socket and the form of questions and answers, not what is done about them.
 package control
 
 import (
@@ -23,6 +23,12 @@ type Apply struct {
 	Path   string            `json:"path"` // absolute
 	Env    map[string]string `json:"env"`  // the variables that the file names, as the caller sees them
 	DryRun bool              `json:"dry_run"`
+}
+
+// Export asks for a pool file.
+type Export struct {
+	Pools   []string `json:"pools"`   // ids; none is all
+	Secrets bool     `json:"secrets"` // in the clear
 }
 
 // Backup asks for a copy of the store.
@@ -48,6 +54,7 @@ type User struct {
 // to that person as it is.
 type Handlers struct {
 	Apply  func(ctx context.Context, a Apply, out io.Writer) error
+	Export func(ctx context.Context, e Export, out io.Writer) error
 	Backup func(ctx context.Context, b Backup, out io.Writer) error
 	Trace  func(ctx context.Context, t Trace, out io.Writer) error
 	User   func(ctx context.Context, u User, out io.Writer) error
@@ -66,6 +73,7 @@ type reply struct {
 func (h Handlers) Server(log *slog.Logger) *http.Server {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /apply", serve(h.Apply))
+	mux.HandleFunc("POST /export", serve(h.Export))
 	mux.HandleFunc("POST /backup", serve(h.Backup))
 	mux.HandleFunc("POST /trace", serve(h.Trace))
 	mux.HandleFunc("POST /user", serve(h.User))

@@ -42,6 +42,7 @@ func clientContracts() map[string]contract {
 	refusals := []refused{
 		{"implicit", "InvalidOAuthFlowException", "implicit is not supported yet", func(_ *rig, in body) { in["AllowedOAuthFlows"] = []any{"implicit"} }},
 		{"a scope of nobody's", "ScopeDoesNotExistException", "AllowedOAuthScopes[0]", func(_ *rig, in body) { in["AllowedOAuthScopes"] = []any{"emial"} }},
+		{"a scope of no resource server", "ScopeDoesNotExistException", "Invalid scope requested: api.example/read", func(_ *rig, in body) { in["AllowedOAuthScopes"] = []any{"openid", "api.example/read"} }},
 		{"a provider of nobody's", "InvalidParameterException", "SupportedIdentityProviders[0]", func(_ *rig, in body) { in["SupportedIdentityProviders"] = []any{"Google"} }},
 		{"rotation and REFRESH_TOKEN_AUTH", "InvalidParameterException", "exclude each other", func(_ *rig, in body) { in["ExplicitAuthFlows"] = []any{"ALLOW_REFRESH_TOKEN_AUTH"} }},
 		{"auth flows of two ages", "InvalidParameterException", "ExplicitAuthFlows: values that begin", func(_ *rig, in body) {

@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"slices"
 	"strings"
@@ -209,6 +210,23 @@ func TestRefusedCallsAreAudited(t *testing.T) {
 		}
 	}
 	t.Error("no event")
+}
+
+// The log and the metrics tell operations apart.
+func TestOperationsInLogAndMetrics(t *testing.T) {
+	r := newRig(t)
+	r.call("GlobalSignOut", body{"AccessToken": "x"})
+	if n := len(r.Log.Records("route", "/GlobalSignOut")); n != 1 {
+		t.Errorf("%d records of the request", n)
+	}
+	if n := len(r.Log.Records("path", "/GlobalSignOut")); n != 1 {
+		t.Errorf("%d records of the failure", n)
+	}
+	metrics := httptest.NewRecorder()
+	r.Metrics.Handler().ServeHTTP(metrics, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/metrics", nil))
+	if !strings.Contains(metrics.Body.String(), `route="/GlobalSignOut"`) {
+		t.Error("no metric of the operation")
+	}
 }
 
 // docs/api.md says of each operation who may call it and whether it is there.

@@ -7,9 +7,9 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/weir-id/weir/federation/fault"
+	"github.com/weir-id/weir/federation/pool"
 	"github.com/weir-id/weir/federation/pool/api"
 	"github.com/weir-id/weir/server/poolapi/sigv4"
-	"github.com/weir-id/weir/server/web"
 )
 
 // Problem is how an error of the API is written: as application/x-amz-json-1.1 with __type and message, and the type in a header too.
@@ -51,6 +51,9 @@ func ProblemOf(err error) Problem {
 	case errors.As(err, &he) && he.Code == http.StatusRequestEntityTooLarge:
 		err = fault.New(fault.TooLarge, "The request is too large.", err)
 	}
+	if errors.Is(err, pool.ErrNoUser) {
+		return Problem{http.StatusBadRequest, "UserNotFoundException", "User does not exist."}
+	}
 	p, ok := codes[fault.CodeOf(err)]
 	if !ok {
 		p = Problem{Status: http.StatusInternalServerError, Type: "InternalErrorException"}
@@ -67,7 +70,6 @@ type problemBody struct {
 // Write answers with the problem.
 func (p Problem) Write(c echo.Context) error {
 	h := c.Response().Header()
-	h.Set(requestIDHeader, web.RequestID(c.Request().Context()))
 	h.Set("X-Amzn-Errortype", p.Type)
 	h.Set("X-Amzn-Errormessage", headerText(p.Message))
 	h.Set(echo.HeaderContentType, contentType)
@@ -75,10 +77,16 @@ func (p Problem) Write(c echo.Context) error {
 	return c.Echo().JSONSerializer.Serialize(c, problemBody{p.Type, p.Message}, "")
 }
 
-// headerText is a message as a header can carry it.
+// maxHeader bounds a message in a header, in characters: proxies and clients take a few kilobytes of headers in all. The body has the whole of it.
+const maxHeader = 512
+
+// headerText is a message, or its beginning, as a header can carry it.
 func headerText(s string) string {
-	out := make([]byte, 0, len(s))
+	out := make([]byte, 0, min(len(s), maxHeader))
 	for _, r := range s {
+		if len(out) == maxHeader {
+			break
+		}
 		if r < 0x20 || r > 0x7e {
 			r = '?'
 		}

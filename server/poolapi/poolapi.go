@@ -25,6 +25,7 @@ import (
 	"github.com/weir-id/weir/federation/fault"
 	"github.com/weir-id/weir/federation/pool"
 	"github.com/weir-id/weir/federation/pool/api"
+	"github.com/weir-id/weir/federation/samlsp"
 	"github.com/weir-id/weir/federation/token"
 	"github.com/weir-id/weir/server/oauth"
 	"github.com/weir-id/weir/server/poolapi/sigv4"
@@ -39,6 +40,7 @@ type Service struct {
 	Grants     *token.Grants
 	Issuer     *token.Issuer
 	OAuth      *oauth.Service
+	SAMLKeys   *samlsp.Keys
 	Signatures *sigv4.Verifier
 	Audit      audit.Recorder
 	Now        func() time.Time
@@ -50,12 +52,14 @@ type Service struct {
 // Path is where the API is.
 const Path = "/"
 
+// RequestIDHeader carries the id of the request in every answer at Path; it is for the middleware to set.
+const RequestIDHeader = "X-Amzn-Requestid"
+
 // The names on the wire.
 const (
-	requestIDHeader = "X-Amzn-Requestid"
-	targetHeader    = "X-Amz-Target"
-	targetPrefix    = "AWSCognitoIdentityProviderService."
-	contentType     = "application/x-amz-json-1.1"
+	targetHeader = "X-Amz-Target"
+	targetPrefix = "AWSCognitoIdentityProviderService."
+	contentType  = "application/x-amz-json-1.1"
 )
 
 // Prepare checks the table of operations against the model. It is called once, before the first Call; an error is a defect of this build.
@@ -71,7 +75,7 @@ func CrossOrigin() echo.MiddlewareFunc {
 		AllowOrigins: []string{"*"},
 		AllowMethods: []string{http.MethodPost, http.MethodOptions},
 		// The headers that the script asks for are allowed: SDKs add their own, and none has a meaning but those that are signed.
-		ExposeHeaders: []string{"X-Amzn-Requestid", "X-Amzn-Errortype", "X-Amzn-Errormessage", "Date"},
+		ExposeHeaders: []string{RequestIDHeader, "X-Amzn-Errortype", "X-Amzn-Errormessage", "Date"},
 		MaxAge:        600,
 	})
 }
@@ -79,9 +83,17 @@ func CrossOrigin() echo.MiddlewareFunc {
 // Asked reports whether a request is one for the API, so that its errors are to be the API's.
 func Asked(c echo.Context) bool { return c.Path() == Path && c.Request().Method == http.MethodPost }
 
+// operationKey is where the echo.Context keeps the name of the operation.
+const operationKey = "weir.operation"
+
+// OperationOf is the name of the operation that a request was for, "" where it was for none: logs and metrics have it after the route.
+func OperationOf(c echo.Context) string {
+	name, _ := c.Get(operationKey).(string)
+	return name
+}
+
 // Call serves POST /.
 func (s *Service) Call(c echo.Context) error {
-	c.Response().Header().Set(requestIDHeader, web.RequestID(c.Request().Context()))
 	op, body, err := s.read(c)
 	if err != nil {
 		return err
@@ -114,15 +126,31 @@ func (s *Service) read(c echo.Context) (operation, []byte, error) {
 	if !ours || !known {
 		return operation{}, nil, refuse("UnknownOperationException", "There is no such operation.", fmt.Errorf("target %.100q", targets[0]))
 	}
+	c.Set(operationKey, op.name)
 	// Nothing but this type, which no page of another site can post without asking first: a form's body is not taken for JSON.
 	if media, _, err := mime.ParseMediaType(r.Header.Get(echo.HeaderContentType)); err != nil || media != contentType {
 		return operation{}, nil, refuse(api.SerializationException, "The Content-Type of a request must be "+contentType+".", err)
 	}
-	body, err := io.ReadAll(r.Body)
-	if err != nil {
-		return operation{}, nil, err
+	body, err := s.body(r, op)
+	return op, body, err
+}
+
+// strangersBody bounds what callers without a key may send, in bytes. All attributes of a person fit into it.
+const strangersBody = 256 << 10
+
+// body reads the body of a request: a large one from those alone who name a key.
+func (s *Service) body(r *http.Request, op operation) ([]byte, error) {
+	if op.access == admin {
+		if err := s.Signatures.Announced(r); err != nil {
+			return nil, s.refusedCall(r.Context(), op, sigv4.Key{}, err)
+		}
+		return io.ReadAll(r.Body)
 	}
-	return op, body, nil
+	body, err := io.ReadAll(io.LimitReader(r.Body, strangersBody+1))
+	if len(body) > strangersBody {
+		err = fault.New(fault.TooLarge, "The request is too large.", nil)
+	}
+	return body, err
 }
 
 // call lets the caller in, or not, and runs the operation.
@@ -139,7 +167,7 @@ func (s *Service) call(c echo.Context, op operation, body []byte) (any, error) {
 	var err error
 	if op.access == admin && faulty == nil {
 		if err := s.withinPolicy(by.Key, op, in); err != nil {
-			return nil, err
+			return nil, s.refusedCall(ctx, op, by.Key, err)
 		}
 	}
 	if op.run == nil {
@@ -157,10 +185,10 @@ func (s *Service) call(c echo.Context, op operation, body []byte) (any, error) {
 		return nil, err
 	}
 	out, err := op.run(s, ctx, by, in)
+	s.recordChange(ctx, op, by, in, err)
 	if err != nil {
 		return nil, err
 	}
-	s.recordChange(ctx, op, by, in)
 	return out, nil
 }
 
@@ -190,12 +218,15 @@ func (s *Service) administrator(c echo.Context, op operation, body []byte) (sigv
 		err = sigv4.Denied(key, op.name)
 	}
 	if err != nil {
-		s.Audit.Record(c.Request().Context(), audit.APIRefused{
-			Operation: op.name, By: key.Who(), Reason: err.Error(), Reference: web.RequestID(c.Request().Context()),
-		})
-		return key, err
+		return key, s.refusedCall(c.Request().Context(), op, key, err)
 	}
 	return key, nil
+}
+
+// refusedCall records that the key may not make the call, and returns why.
+func (s *Service) refusedCall(ctx context.Context, op operation, key sigv4.Key, why error) error {
+	s.Audit.Record(ctx, audit.APIRefused{Operation: op.name, By: key.Who(), Reason: why.Error(), Reference: web.RequestID(ctx)})
+	return why
 }
 
 // withinPolicy holds a key that is limited to some pools to these. Which pool an operation is for, its input says; operations that
@@ -214,10 +245,15 @@ func (s *Service) withinPolicy(key sigv4.Key, op operation, in api.Input) error 
 // filtered are the operations that name no pool and show a limited key only what it may see.
 var filtered = []string{"ListUserPools", "DescribeUserPoolDomain"}
 
-// recordChange is the audit event of an administrator's change. End users' operations have events of their own.
-func (s *Service) recordChange(ctx context.Context, op operation, by Caller, in api.Input) {
-	if op.access != admin || reads(op.name) {
+// recordChange is the audit event of an administrator's change, and of one that broke off: what it had changed until then stays. A call that was
+// refused changed nothing. End users' operations have events of their own.
+func (s *Service) recordChange(ctx context.Context, op operation, by Caller, in api.Input, err error) {
+	brokeOff := err != nil && ProblemOf(err).Status >= http.StatusInternalServerError
+	if op.access != admin || reads(op.name) || err != nil && !brokeOff {
 		return
+	}
+	if brokeOff {
+		by.Note("outcome", "broke off")
 	}
 	e := audit.AdminChange{Operation: op.name, By: by.By(), Pool: in.Text("UserPoolId"), Notes: by.notes.list()}
 	for _, member := range named {

@@ -1,9 +1,6 @@
 package poolapi_test
 
 import (
-	"fmt"
-	"slices"
-	"strings"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -59,6 +56,27 @@ func TestSDKHasATypeForEachError(t *testing.T) {
 				UserAttributes: []types.AttributeType{{Name: aws.String("custom:shoe"), Value: aws.String("44")}}})
 			return err
 		}},
+		"a provider that is there": {is[*types.DuplicateProviderException], func() error {
+			_, err := c.CreateIdentityProvider(ctx, &cognito.CreateIdentityProviderInput{UserPoolId: pool, ProviderName: aws.String("Corp"),
+				ProviderType: types.IdentityProviderTypeTypeGoogle, ProviderDetails: map[string]string{"client_id": "weir", "client_secret": "a secret of weir"}})
+			return err
+		}},
+		"a domain that is there": {is[*types.InvalidParameterException], func() error {
+			_, err := c.CreateUserPoolDomain(ctx, &cognito.CreateUserPoolDomainInput{UserPoolId: pool, Domain: aws.String("acme")})
+			return err
+		}},
+		"a scope of no resource server's": {is[*types.ScopeDoesNotExistException], func() error {
+			_, err := c.CreateUserPoolClient(ctx, &cognito.CreateUserPoolClientInput{UserPoolId: pool, ClientName: aws.String("app"),
+				AllowedOAuthFlowsUserPoolClient: true, AllowedOAuthFlows: []types.OAuthFlowType{"code"}, AllowedOAuthScopes: []string{"https://nowhere.example/read"},
+				CallbackURLs: []string{servertest.SPAURI}, SupportedIdentityProviders: []string{"Corp"}})
+			return err
+		}},
+		"a flow that is not OAuth's for a client": {is[*types.InvalidOAuthFlowException], func() error {
+			_, err := c.CreateUserPoolClient(ctx, &cognito.CreateUserPoolClientInput{UserPoolId: pool, ClientName: aws.String("app"),
+				AllowedOAuthFlowsUserPoolClient: true, AllowedOAuthFlows: []types.OAuthFlowType{"client_credentials", "code"}, AllowedOAuthScopes: []string{"openid"},
+				CallbackURLs: []string{servertest.SPAURI}, SupportedIdentityProviders: []string{"Corp"}})
+			return err
+		}},
 		"not a filter": {is[*types.InvalidParameterException], func() error {
 			_, err := c.ListUsers(ctx, &cognito.ListUsersInput{UserPoolId: pool, Filter: aws.String("email like ada")})
 			return err
@@ -70,93 +88,6 @@ func TestSDKHasATypeForEachError(t *testing.T) {
 	} {
 		if err := f.call(); !f.is(err) {
 			t.Errorf("%s: %v", why, err)
-		}
-	}
-}
-
-// walk collects the names of all pages of a list, which have at most size of them each.
-func walk[P any](t *testing.T, size int, more func() bool, next func() (P, error), names func(P) []string) []string {
-	t.Helper()
-	var all []string
-	for more() {
-		page, err := next()
-		if err != nil {
-			t.Fatal(err)
-		}
-		got := names(page)
-		if len(got) > size {
-			t.Fatalf("%d on a page of %d", len(got), size)
-		}
-		all = append(all, got...)
-	}
-	slices.Sort(all)
-	return all
-}
-
-func namesOf[T any](list []T, name func(T) *string) []string {
-	var out []string
-	for _, v := range list {
-		out = append(out, aws.ToString(name(v)))
-	}
-	return out
-}
-
-func numbered(what string, n int) []string {
-	var out []string
-	for i := range n {
-		out = append(out, fmt.Sprintf("%s-%d", what, i))
-	}
-	return out
-}
-
-// The SDK's paginators follow the tokens of our lists to their ends: all of it, and nothing twice.
-func TestSDKsPaginators(t *testing.T) {
-	_, c := newSDKRig(t)
-	ctx, pool := t.Context(), aws.String(servertest.PoolID)
-	must := func(err error) {
-		t.Helper()
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	users, groups, clients := numbered("user", 7), numbered("group", 7), numbered("client", 7)
-	for i := range users {
-		_, err := c.AdminCreateUser(ctx, &cognito.AdminCreateUserInput{UserPoolId: pool, Username: &users[i], MessageAction: types.MessageActionTypeSuppress})
-		must(err)
-		_, err = c.CreateGroup(ctx, &cognito.CreateGroupInput{UserPoolId: pool, GroupName: &groups[i]})
-		must(err)
-		_, err = c.CreateUserPoolClient(ctx, &cognito.CreateUserPoolClientInput{UserPoolId: pool, ClientName: &clients[i]})
-		must(err)
-		_, err = c.AdminAddUserToGroup(ctx, &cognito.AdminAddUserToGroupInput{UserPoolId: pool, Username: &users[0], GroupName: &groups[i]})
-		must(err)
-		_, err = c.AdminAddUserToGroup(ctx, &cognito.AdminAddUserToGroupInput{UserPoolId: pool, Username: &users[i], GroupName: &groups[0]})
-		must(err)
-	}
-	const size = 3
-	limit := aws.Int32(size)
-	list := cognito.NewListUsersPaginator(c, &cognito.ListUsersInput{UserPoolId: pool, Limit: limit})
-	user := func(u types.UserType) *string { return u.Username }
-	group := func(g types.GroupType) *string { return g.GroupName }
-	inGroup := cognito.NewListUsersInGroupPaginator(c, &cognito.ListUsersInGroupInput{UserPoolId: pool, GroupName: &groups[0], Limit: limit})
-	all := cognito.NewListGroupsPaginator(c, &cognito.ListGroupsInput{UserPoolId: pool, Limit: limit})
-	ofUser := cognito.NewAdminListGroupsForUserPaginator(c, &cognito.AdminListGroupsForUserInput{UserPoolId: pool, Username: &users[0], Limit: limit})
-	apps := cognito.NewListUserPoolClientsPaginator(c, &cognito.ListUserPoolClientsInput{UserPoolId: pool, MaxResults: limit})
-	for what, got := range map[string][2][]string{
-		"users": {users, walk(t, size, list.HasMorePages, func() (*cognito.ListUsersOutput, error) { return list.NextPage(ctx) },
-			func(p *cognito.ListUsersOutput) []string { return namesOf(p.Users, user) })},
-		"users in a group": {users, walk(t, size, inGroup.HasMorePages, func() (*cognito.ListUsersInGroupOutput, error) { return inGroup.NextPage(ctx) },
-			func(p *cognito.ListUsersInGroupOutput) []string { return namesOf(p.Users, user) })},
-		"groups": {groups, walk(t, size, all.HasMorePages, func() (*cognito.ListGroupsOutput, error) { return all.NextPage(ctx) },
-			func(p *cognito.ListGroupsOutput) []string { return namesOf(p.Groups, group) })},
-		"groups of a user": {groups, walk(t, size, ofUser.HasMorePages, func() (*cognito.AdminListGroupsForUserOutput, error) { return ofUser.NextPage(ctx) },
-			func(p *cognito.AdminListGroupsForUserOutput) []string { return namesOf(p.Groups, group) })},
-		"clients": {append(clients, "spa", "web"), walk(t, size, apps.HasMorePages, func() (*cognito.ListUserPoolClientsOutput, error) { return apps.NextPage(ctx) },
-			func(p *cognito.ListUserPoolClientsOutput) []string {
-				return namesOf(p.UserPoolClients, func(u types.UserPoolClientDescription) *string { return u.ClientName })
-			})},
-	} {
-		if !slices.Equal(got[0], got[1]) {
-			t.Errorf("%s: %s, want %s", what, strings.Join(got[1], " "), strings.Join(got[0], " "))
 		}
 	}
 }

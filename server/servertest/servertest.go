@@ -183,11 +183,12 @@ func (w *Weir) wire(o Options) {
 	w.Once = &once.Memory{Engine: w.Engine, Ring: w.Ring, Now: now}
 	w.Broker = &federation.Broker{Directory: w.Directory, Providers: set, Grants: w.Grants, Ring: w.Ring,
 		Once: w.Once, Upstream: &upstream.Keeper{Engine: w.Engine, Ring: w.Ring, Now: now},
-		Replays: &replay.Messages{Engine: w.Engine}, Erasures: &erasure.Requests{Engine: w.Engine, Ring: w.Ring, Now: now}, Audit: recorder, Now: now}
+		Replays: &replay.Messages{Engine: w.Engine}, Erasures: &erasure.Requests{Engine: w.Engine, Ring: w.Ring, Now: now}, Audit: recorder, Now: now,
+		Forget: []func(context.Context, string) error{w.Keys.DeletePool, w.SAMLKeys.DeletePool, (&samlsp.Copies{Engine: w.Engine}).DeletePool}}
 	w.Traces = &trace.Traces{Engine: w.Engine, Ring: w.Ring, Now: now, Logger: logger}
 	w.Server = &server.Server{
 		Site:      &web.Site{Base: base, Directory: w.Directory, TrustedProxies: o.TrustedProxies},
-		Directory: w.Directory, Broker: w.Broker, Grants: w.Grants, Issuer: w.Issuer, Keys: w.Keys,
+		Directory: w.Directory, Broker: w.Broker, Grants: w.Grants, Issuer: w.Issuer, Keys: w.Keys, SAMLKeys: w.SAMLKeys,
 		Audit: recorder, Traces: w.Traces, Logger: logger, Metrics: w.Metrics, Now: now, TrustedProxies: o.TrustedProxies,
 		AdminKeys: append([]sigv4.Key{AdminKey}, o.AdminKeys...),
 	}

@@ -139,6 +139,17 @@ func TestValuesOnTheWire(t *testing.T) {
 	}
 }
 
+// A body can break a constraint with every third byte: it must not cost a thousand times its size, nor be answered at length.
+func TestManyViolationsCostLittle(t *testing.T) {
+	const elements = 100_000
+	many := []byte(`{"UserAttributes":[{}` + strings.Repeat(",{}", elements) + `]}`)
+	var err error
+	allocated := testing.AllocsPerRun(1, func() { _, err = api.Parse("UpdateUserAttributes", many) })
+	if err == nil || len(err.Error()) > 4096 || allocated > 3*elements {
+		t.Errorf("%.0f allocations, %.300v", allocated, err)
+	}
+}
+
 func FuzzParse(f *testing.F) {
 	f.Add("CreateUserPool", `{"PoolName":"a","Schema":[{"Name":"x"}],"UserPoolTags":{"a":"b"}}`)
 	f.Add("AdminCreateUser", `{"UserPoolId":"local_a","Username":"a","UserAttributes":[{"Name":"email","Value":"v"}]}`)

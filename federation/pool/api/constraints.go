@@ -18,8 +18,12 @@ const notNull = "Member must not be null"
 // violation is a constraint that a value breaks. The texts of constraints are those that the original's clients know.
 type violation struct{ path, constraint string }
 
-// maxViolations bounds how many are spelled out.
-const maxViolations = 20
+// maxViolations bounds how many are spelled out, maxCounted after how many the elements of a list are no longer looked at: a stranger's body of
+// a megabyte can break a constraint with every third byte.
+const (
+	maxViolations = 20
+	maxCounted    = 1000
+)
 
 // summary is the message for all of them.
 func summary(all []violation) string {

@@ -107,13 +107,41 @@ func (v *Verifier) Verify(r *http.Request, body []byte) (Key, error) {
 	good := err == nil && hmac.Equal(want, c.signature)
 	switch {
 	case !known:
-		return Key{}, fail(unrecognized, badToken, fmt.Errorf("no key %s", c.keyID))
+		return Key{}, unknownKey(c)
 	case err != nil:
 		return Key{}, fail(invalidSignature, mismatch, err)
 	case !good:
 		return Key{}, fail(invalidSignature, mismatch, fmt.Errorf("wrong signature for the key %s", c.keyID))
 	}
 	return key, nil
+}
+
+// Announced returns the refusal that is certain before the body is there, nil for none: no signature, one that is not well-formed or of another time,
+// or one of no key. Whoever has large bodies to read asks it first, so that strangers cannot have them read. It is an *Error, and
+// Verify has to be called all the same.
+func (v *Verifier) Announced(r *http.Request) error {
+	q, err := read(r)
+	if err != nil {
+		return err
+	}
+	c, err := q.claim()
+	if err != nil {
+		return err
+	}
+	if err := c.checkScope(cmp.Or(v.Service, service)); err != nil {
+		return err
+	}
+	if err := c.checkTime(v.Now()); err != nil {
+		return err
+	}
+	if _, known := v.find(c.keyID); !known {
+		return unknownKey(c)
+	}
+	return nil
+}
+
+func unknownKey(c *claim) error {
+	return fail(unrecognized, badToken, fmt.Errorf("no key %s", c.keyID))
 }
 
 // find looks at all keys and always returns one to compute with, so that an unknown key costs what a known one does.

@@ -11,6 +11,8 @@ var patterns = map[string]struct{ published, ours string }{
 	// As written it wants at least three characters and lets the second be an underscore, which the documentation excludes and which would make
 	// <ProviderName>_<subject> ambiguous. Package pool checks the rest.
 	"ProviderNameTypeV2": {`[^_\p{Z}][\p{L}\p{M}\p{S}\p{N}\p{P}][^_\p{Z}]+`, `[^_\p{Z}]+`},
+	// Taken at its word it refuses every custom domain, which is a full domain name. Package pool tells the two kinds of domains apart.
+	"DomainType": {`^[a-z0-9](?:[a-z0-9\-]{0,61}[a-z0-9])?$`, `^[a-z0-9](?:[a-z0-9\-.]{0,61}[a-z0-9])?$`},
 	// Only in output, and with a look-behind, which Go's regular expressions do not have.
 	"S3BucketType": {`^[0-9A-Za-z\.\-_]*(?<!\.)$`, ``},
 }
