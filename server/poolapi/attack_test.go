@@ -7,10 +7,12 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"reflect"
 	"slices"
 	"strings"
 	"testing"
+	"testing/iotest"
 
 	"github.com/weir-id/weir/federation/audit"
 	"github.com/weir-id/weir/federation/pool"
@@ -259,6 +261,40 @@ func TestEveryAnswerHasARequestID(t *testing.T) {
 	}
 	if ans := r.SPA().Send(r.SPA().NewRequest(http.MethodGet, "/login", nil)); ans.Header.Get("X-Amzn-Requestid") != "" {
 		t.Errorf("a page has the id of the API: %v", ans.Header)
+	}
+}
+
+// A client that goes away in the middle of its request has failed, and not we: nobody has to be woken for it.
+func TestABodyThatBreaksOff(t *testing.T) {
+	r := newRig(t)
+	for _, name := range []string{"GetUser", "DescribeUserPool"} {
+		req := r.admin.Sign(r.admin.Request(name, inPool(nil)))
+		req.Body = io.NopCloser(iotest.ErrReader(io.ErrUnexpectedEOF))
+		rec := httptest.NewRecorder()
+		r.Handler.ServeHTTP(rec, req)
+		if rec.Code != http.StatusBadRequest || rec.Header().Get("X-Amzn-Errortype") != "SerializationException" {
+			t.Errorf("%s: %d %s", name, rec.Code, rec.Body)
+		}
+	}
+}
+
+// Only what ended is in the audit stream as revoked: anybody can send something else.
+func TestNothingIsRecordedAsRevokedThatWasNot(t *testing.T) {
+	r := newRig(t)
+	refresh := r.signIn("ada").Text("refresh_token")
+	r.Events.Take()
+	for i, c := range []struct {
+		token string
+		want  int
+	}{{"x", 0}, {refresh[:24] + "AAAA" + refresh[28:], 0}, {refresh, 1}, {refresh, 0}} {
+		r.must("RevokeToken", body{"ClientId": servertest.SPAClient, "Token": c.token})
+		if got := servertest.Names(r.Events.Take()); len(got) != c.want {
+			t.Errorf("%d: %v", i, got)
+		}
+		r.SPA().Post("/oauth2/revoke", url.Values{"token": {c.token}, "client_id": {servertest.SPAClient}})
+		if got := servertest.Names(r.Events.Take()); len(got) != 0 {
+			t.Errorf("%d, at the endpoint: %v", i, got)
+		}
 	}
 }
 
