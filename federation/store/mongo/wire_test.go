@@ -65,6 +65,13 @@ func (w *wire) lose(command string) {
 	w.command, w.cut = command, 0
 }
 
+// cuts returns how many there were since lose.
+func (w *wire) cuts() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.cut
+}
+
 func (w *wire) carry(ctx context.Context, client net.Conn) {
 	server, err := new(net.Dialer).DialContext(ctx, "tcp", w.server)
 	if err != nil {
@@ -126,8 +133,8 @@ func TestCutWire(t *testing.T) {
 		if err := call(); !errors.Is(err, want) {
 			t.Errorf("%s: %v, want %v", command, err, want)
 		}
-		if w.cut != 1 {
-			t.Errorf("%s: %d wires were cut", command, w.cut)
+		if n := w.cuts(); n != 1 {
+			t.Errorf("%s: %d wires were cut", command, n)
 		}
 	}
 	put := func(d store.Doc) func() error {
