@@ -142,15 +142,19 @@ func (l *Leases) reread(ctx context.Context, h *Held, begun time.Time) error {
 	return fmt.Errorf("renew lease %s: %w", h.doc.Name, err)
 }
 
-// release gives h back, so that the next node need not wait. Nobody minds if that fails.
-func (l *Leases) release(ctx context.Context, h *Held) {
+// release gives the lease back if it is this node's, so that the next one need not wait. It reads first, because the answer of the last write may have been lost
+// with the context that ended. Nobody minds if it fails.
+func (l *Leases) release(ctx context.Context, name string) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), releaseTime)
 	defer cancel()
-	d := h.doc
-	d.Owner = ""
-	if _, err := l.kind().Put(ctx, &d, h.version); err != nil {
+	e, err := l.kind().Get(ctx, name)
+	if err == nil && e.Value.Owner == l.Node {
+		e.Value.Owner = ""
+		_, err = l.kind().Put(ctx, &e.Value, e.Version)
+	}
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		l.Logger.LogAttrs(ctx, slog.LevelInfo, "a lease was not given back and runs out by itself",
-			slog.String("lease", d.Name), slog.String("error", err.Error()))
+			slog.String("lease", name), slog.String("error", err.Error()))
 	}
 }
 

@@ -40,6 +40,7 @@ func (l *Leases) Run(ctx context.Context, j Job) {
 		}
 		pause(ctx, Look)
 	}
+	l.release(ctx, j.Name)
 }
 
 func pause(ctx context.Context, d time.Duration) {
@@ -63,12 +64,11 @@ func (l *Leases) hold(ctx context.Context, h *Held, j Job) {
 	l.work(held, j)
 	<-kept
 	end(nil)
-	if cause := context.Cause(held); errors.Is(cause, ErrLost) {
-		l.said(context.WithoutCancel(ctx), h, false, cause)
-		return
+	cause := context.Cause(held)
+	if !errors.Is(cause, ErrLost) {
+		cause = nil // it is given back
 	}
-	l.release(ctx, h)
-	l.said(context.WithoutCancel(ctx), h, false, nil)
+	l.said(context.WithoutCancel(ctx), h, false, cause)
 }
 
 // keep renews h until ctx ends, and ends it with ErrLost before the lease runs out: by a timer of its own, which waits for no store.
