@@ -51,16 +51,26 @@ type cluster struct {
 	balancer *balancer
 }
 
-func clustered(t *testing.T, first *servertest.Weir, n int) *cluster {
+// clustered adds nodes to the first one, whose clocks are so far ahead of its.
+func clustered(t *testing.T, first *servertest.Weir, ahead ...time.Duration) *cluster {
 	t.Helper()
 	c := &cluster{Weir: first, nodes: []*servertest.Weir{first}, balancer: &balancer{sent: map[int]int{}}}
-	for len(c.nodes) < n {
-		c.nodes = append(c.nodes, servertest.Start(t, servertest.Options{Beside: first}))
+	for _, d := range ahead {
+		clock := servertest.NewClock()
+		clock.Advance(first.Clock.Now().Sub(clock.Now()) + d)
+		c.nodes = append(c.nodes, servertest.Start(t, servertest.Options{Beside: first, Clock: clock}))
 	}
 	for _, w := range c.nodes {
 		c.balancer.nodes = append(c.balancer.nodes, w.Transport())
 	}
 	return c
+}
+
+// pass lets time pass everywhere.
+func (c *cluster) pass(d time.Duration) {
+	for _, w := range c.nodes {
+		w.Clock.Advance(d)
+	}
 }
 
 func (c *cluster) browser() *servertest.Browser {
@@ -96,15 +106,15 @@ func TestEveryRequestOnAnotherNode(t *testing.T) {
 			return w, servertest.AsSAML("ada")
 		},
 	} {
-		for _, n := range []int{2, 3} {
-			t.Run(fmt.Sprintf("%s, %d nodes", name, n), func(t *testing.T) {
+		for _, ahead := range [][]time.Duration{{0}, {0, 0}, {-5 * time.Second, -2 * time.Second}} { // applications go by the clock that is ahead
+			t.Run(fmt.Sprintf("%s, more nodes ahead by %v", name, ahead), func(t *testing.T) {
 				w, who := start()
-				c := clustered(t, w, n)
+				c := clustered(t, w, ahead...)
 				for range 3 { // begun at each of them
 					day(t, c, who)
 					c.balancer.next++
 				}
-				for i := range n {
+				for i := range c.nodes {
 					if c.balancer.sent[i] < 10 {
 						t.Errorf("node %d was sent %d requests", i, c.balancer.sent[i])
 					}
@@ -128,7 +138,7 @@ func day(t *testing.T, c *cluster, who servertest.Upstream) {
 	}
 	old, refresh := first.Text("refresh_token"), first.Text("refresh_token")
 	for range 4 {
-		c.Clock.Advance(time.Minute)
+		c.pass(time.Minute)
 		ans := web.Refresh(refresh)
 		if ans.Status != http.StatusOK {
 			t.Fatalf("refresh: %d %s", ans.Status, ans.Body)
@@ -163,7 +173,7 @@ func day(t *testing.T, c *cluster, who servertest.Upstream) {
 // What is used once is used once by all nodes together, at the same time too.
 func TestACodeIsSpentOnAllNodes(t *testing.T) {
 	w, _ := servertest.StartExample(t)
-	c := clustered(t, w, 3)
+	c := clustered(t, w, 0, 0)
 	code := c.Web().Code(c.browser().SignIn(c.Web().Authorize(), ada))
 	const n = 12
 	answers := make(chan *servertest.Answer, n)

@@ -67,7 +67,7 @@ type Options struct {
 	Clock *Clock
 	// AdminKeys count beside AdminKey.
 	AdminKeys []sigv4.Key
-	// Beside makes the new Weir another node on the store of that one, with its sealing keys (unless it has others) and clock: with everything in memory
+	// Beside makes the new Weir another node on the store of that one, with its sealing keys and clock (unless it has others): with everything in memory
 	// fresh, it is also what a restart leaves.
 	Beside *Weir
 	// Wrap changes the handler of the public listener, to put something in front of it.
@@ -125,7 +125,10 @@ func Start(t testing.TB, o Options) *Weir {
 func (w *Weir) open(o Options) {
 	w.t.Helper()
 	if o.Beside != nil {
-		w.Clock, w.Ring, w.Engine = o.Beside.Clock, o.Beside.Ring, o.Beside.Engine
+		w.Ring, w.Engine = o.Beside.Ring, o.Beside.Engine
+		if w.Clock == nil {
+			w.Clock = o.Beside.Clock
+		}
 		if len(o.SealingKeys) > 0 {
 			w.Ring = ring(w.t, o.SealingKeys)
 		}
