@@ -26,6 +26,8 @@ func TestOneNodeDoesTheJob(t *testing.T) {
 		if n != 11 {
 			t.Errorf("%d runs in ten and a half intervals, want 11", n)
 		}
+		c.mu.Lock()
+		defer c.mu.Unlock()
 		for _, r := range c.runs {
 			if r.node != who || r.fence != 1 {
 				t.Errorf("%s ran under the fencing number %d; nothing happened to %s", r.node.name, r.fence, who.name)
@@ -160,8 +162,8 @@ func TestAMachineThatSlept(t *testing.T) {
 			t.Errorf("error %v", err)
 		}
 		<-time.After(lease.Renew + lease.Look + time.Second) // it found out, and took its lease anew
-		if runs, _ := c.count(); runs != 2 || c.fence != 2 {
-			t.Errorf("%d runs, fencing number %d", runs, c.fence)
+		if runs, _ := c.count(); runs != 2 || c.last() != 2 {
+			t.Errorf("%d runs, fencing number %d", runs, c.last())
 		}
 	})
 }
@@ -277,8 +279,8 @@ func TestARunThatGoesWrong(t *testing.T) {
 					return nil
 				})
 				<-time.After(4 * every)
-				if n, _ := c.count(); n < 2 || c.fence != 1 {
-					t.Errorf("%d runs, fencing number %d", n, c.fence)
+				if n, _ := c.count(); n < 2 || c.last() != 1 {
+					t.Errorf("%d runs, fencing number %d", n, c.last())
 				}
 			})
 		})

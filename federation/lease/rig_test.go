@@ -172,6 +172,9 @@ func (c *cluster) count() (int, *node) {
 	return len(c.runs), c.runs[len(c.runs)-1].node
 }
 
+// last returns the fencing number of the last run.
+func (c *cluster) last() uint64 { c.mu.Lock(); defer c.mu.Unlock(); return c.fence }
+
 // after returns the first run of another node than n, and how long it was after since. It waits for it for so long.
 func (c *cluster) after(n *node, since time.Time, wait time.Duration) (run, time.Duration) {
 	c.t.Helper()
