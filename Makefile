@@ -43,7 +43,7 @@ vet: ## go vet
 
 .PHONY: lint
 lint: bin/golangci-lint ## golangci-lint with .ci/golangci.yml; its first build takes minutes
-	bin/golangci-lint run --config .ci/golangci.yml ./...
+	bin/golangci-lint run --allow-parallel-runners --config .ci/golangci.yml ./...
 
 .PHONY: imports
 imports: ## the rules on imports, file sizes, tests and the top level

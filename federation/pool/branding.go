@@ -34,7 +34,8 @@ func (d *Directory) looks() *store.Kind[Look] {
 
 func lookKey(poolID, clientID string) string { return poolID + "/" + clientID }
 
-// SetLook replaces the CSS (nil keeps it) and the image (nil keeps it) of a client, or of AllClients. Errors: fault.Invalid, fault.NotFound
+// SetLook replaces the CSS (nil keeps it) and the image (nil keeps it) of a client, or of AllClients. With neither it takes the look away, as
+// Terraform's provider does for lack of another operation: that of all clients then counts for the client again. Errors: fault.Invalid, fault.NotFound
 // for pool and client.
 func (d *Directory) SetLook(ctx context.Context, poolID, clientID string, css *string, image []byte) (Look, error) {
 	if err := d.lookOwner(ctx, poolID, clientID); err != nil {
@@ -42,6 +43,13 @@ func (d *Directory) SetLook(ctx context.Context, poolID, clientID string, css *s
 	}
 	if len(image) > maxLook || (css != nil && (len(*css) > maxLook || !storable(*css))) {
 		return Look{}, fault.New(fault.Invalid, "CSS and image must not be larger than 128 KB.", nil)
+	}
+	if css == nil && image == nil {
+		err := d.looks().Delete(ctx, lookKey(poolID, clientID))
+		if errors.Is(err, store.ErrNotFound) {
+			err = nil
+		}
+		return Look{}, storeFault("take UI customization away", err, noPool)
 	}
 	set := func(l *Look) error {
 		if css != nil {

@@ -98,6 +98,14 @@ func TestLooks(t *testing.T) {
 	if l, err := f.LookOf(t.Context(), p.ID, c.ID); err != nil || l.ClientID != c.ID || l.CSS != ".b{}" || !bytes.Equal(l.Image, []byte("logo")) {
 		t.Errorf("its own: %+v, error %v", l, err)
 	}
+	for range 2 {
+		if l, err := f.SetLook(t.Context(), p.ID, c.ID, nil, nil); err != nil || !l.Created.IsZero() {
+			t.Errorf("taken away: %+v, error %v", l, err)
+		}
+	}
+	if l, err := f.LookOf(t.Context(), p.ID, c.ID); err != nil || l.ClientID != pool.AllClients {
+		t.Errorf("that of all again: %+v, error %v", l, err)
+	}
 	_, err = f.SetLook(t.Context(), p.ID, c.ID, nil, make([]byte, 128*1024+1))
 	wantCode(t, err, fault.Invalid)
 	_, err = f.SetLook(t.Context(), p.ID, "unknown", ptr(""), nil)

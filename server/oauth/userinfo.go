@@ -78,6 +78,12 @@ func (s *Service) bearerUser(ctx context.Context, access token.Access) (pool.Use
 	if client.PoolID != access.PoolID { // the id of a client that was deleted can be given again, in any pool
 		return pool.User{}, client, gone(errors.New("the client is of another user pool now"))
 	}
+	// A deletion of the pool that was cut short may have left everything else.
+	if _, err := s.Directory.Pool(ctx, access.PoolID); fault.CodeOf(err) == fault.NotFound {
+		return pool.User{}, client, gone(err)
+	} else if err != nil {
+		return pool.User{}, client, err
+	}
 	g := token.Grant{PoolID: access.PoolID, Sub: access.Sub, Created: access.IssuedAt}
 	if access.GrantID != "" { // otherwise the client does without revocation
 		if g, err = s.Grants.Live(ctx, access.GrantID); errors.Is(err, token.ErrInvalidGrant) {

@@ -1,9 +1,14 @@
 package poolapi_test
 
 import (
+	"context"
+	"fmt"
+	"github.com/weir-id/weir/federation/store"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -93,16 +98,22 @@ func TestScopesOfAResourceServerGoWithIt(t *testing.T) {
 // A client's id that another pool has now makes no token of the first pool count again.
 func TestATokenIsOfItsClientsPool(t *testing.T) {
 	r := newRig(t)
-	token := r.signIn("ada").Text("access_token")
+	tokens := r.signIn("ada")
+	token := tokens.Text("access_token")
 	other := newPool(r, "other")
 	r.must("DeleteUserPoolClient", inPool(body{"ClientId": servertest.SPAClient}))
 	wantRefusal(t, "GetUser", r.call("GetUser", body{"AccessToken": token}), "NotAuthorizedException", "")
-	if _, err := r.Directory.CreateClient(t.Context(), pool.Client{ID: servertest.SPAClient, PoolID: other, Name: "another"}); err != nil {
+	if _, err := r.Directory.CreateClient(t.Context(), pool.Client{
+		ID: servertest.SPAClient, PoolID: other, Name: "another", OAuth: true, Flows: []string{"code"}, CallbackURLs: []string{servertest.SPAURI},
+		Scopes: []string{"openid", "email", "profile", "aws.cognito.signin.user.admin"}, EnableTokenRevocation: true,
+	}); err != nil {
 		t.Fatal(err)
 	}
 	wantRefusal(t, "GetUser", r.call("GetUser", body{"AccessToken": token}), "NotAuthorizedException", "")
 	wantRefusal(t, "UpdateUserAttributes", r.call("UpdateUserAttributes", body{"AccessToken": token,
 		"UserAttributes": []any{body{"Name": "nickname", "Value": "x"}}}), "NotAuthorizedException", "")
+	refresh := body{"ClientId": servertest.SPAClient, "RefreshToken": tokens.Text("refresh_token")}
+	wantRefusal(t, "GetTokensFromRefreshToken", r.call("GetTokensFromRefreshToken", refresh), "NotAuthorizedException", "")
 }
 
 // endless is a body that says how much of it was read.
@@ -139,5 +150,150 @@ func TestStrangersBodiesAreNotRead(t *testing.T) {
 				t.Errorf("%s, %s: headers %v", name, who, rec.Header())
 			}
 		}
+	}
+}
+
+// A key for one pool of many costs one look at a pool, wherever in the list that is.
+func TestALimitedKeysListCostsNoLookAtTheOthers(t *testing.T) {
+	key := sigv4.Key{ID: "TENANT", Secret: secret.New("the secret of the key TENANT"), Allow: []string{"*"},
+		Pools: []string{"local_Z2", "local_Z1", "local_Z1", "local_Nowhere"}}
+	w, _ := servertest.StartExample(t, func(o *servertest.Options) { o.AdminKeys = []sigv4.Key{key} })
+	for i := range 30 {
+		if _, err := w.Directory.CreatePool(t.Context(), pool.Pool{ID: fmt.Sprint("local_A", i), Name: "another"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, id := range []string{"local_Z1", "local_Z2"} {
+		if _, err := w.Directory.CreatePool(t.Context(), pool.Pool{ID: id, Name: "own"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	tenant := &servertest.API{Weir: w, Key: key, HTTP: w.Client()}
+	var got []string
+	w.Engine.Reset()
+	for in := (body{"MaxResults": 1}); ; {
+		ans := tenant.Call("ListUserPools", in)
+		for _, p := range ans.JSON["UserPools"].([]any) {
+			got = append(got, p.(body)["Id"].(string))
+		}
+		if in["NextToken"] = ans.JSON["NextToken"]; in["NextToken"] == nil {
+			break
+		}
+		wantRefusal(t, "ListUserPools", w.Admin().Call("ListUserPools", in), "InvalidParameterException", "pagination token")
+	}
+	if reads := w.Engine.Reads("pool"); !slices.Equal(got, []string{"local_Z1", "local_Z2"}) || reads > 6 {
+		t.Errorf("listed %v with %d reads", got, reads)
+	}
+}
+
+// stuck refuses to delete documents of a kind.
+type stuck struct {
+	store.Engine
+	kind string
+}
+
+func (s *stuck) Delete(ctx context.Context, kind, key string) error {
+	if kind == s.kind {
+		return fmt.Errorf("stuck: %w", store.ErrUnavailable)
+	}
+	return s.Engine.Delete(ctx, kind, key)
+}
+
+// Nothing of a pool whose deletion has begun counts any more, however far it came, and the deletion can be repeated.
+func TestAPoolThatIsHalfDeletedIsGone(t *testing.T) {
+	for _, kind := range []string{"client", "provider", "user", "grant"} {
+		r := newRig(t)
+		tokens := r.signIn("ada")
+		r.must("DeleteUserPoolDomain", inPool(body{"Domain": "acme"}))
+		engine := r.Engine.Engine
+		r.Engine.Engine = &stuck{engine, kind}
+		if ans := r.call("DeleteUserPool", inPool(nil)); ans.Status != http.StatusServiceUnavailable {
+			t.Fatalf("%s: %d %s", kind, ans.Status, ans.Body)
+		}
+		for name, in := range map[string]body{
+			"GetUser":                   {"AccessToken": tokens.Text("access_token")},
+			"UpdateUserAttributes":      {"AccessToken": tokens.Text("access_token"), "UserAttributes": []any{body{"Name": "name", "Value": "x"}}},
+			"InitiateAuth":              {"AuthFlow": "REFRESH_TOKEN_AUTH", "ClientId": servertest.SPAClient, "AuthParameters": body{"REFRESH_TOKEN": tokens.Text("refresh_token")}},
+			"GetTokensFromRefreshToken": {"ClientId": servertest.SPAClient, "RefreshToken": tokens.Text("refresh_token")},
+			"DescribeUserPool":          inPool(nil),
+			"DescribeUserPoolClient":    inPool(body{"ClientId": servertest.SPAClient}),
+			"AdminGetUser":              inPool(body{"Username": "Corp_ada-0001"}),
+			"CreateGroup":               inPool(body{"GroupName": "g"}),
+			"ListTagsForResource":       {"ResourceArn": "arn:aws:cognito-idp:local:000000000000:userpool/" + servertest.PoolID},
+		} {
+			if ans := r.call(name, in); ans.Status != http.StatusBadRequest {
+				t.Errorf("%s with %s left: %d %s", name, kind, ans.Status, ans.Body)
+			}
+		}
+		if ans := r.SPA().UserInfo(tokens.Text("access_token")); ans.Status == http.StatusOK {
+			t.Errorf("userInfo with %s left: %s", kind, ans.Body)
+		}
+		r.Engine.Engine = engine
+		r.must("DeleteUserPool", inPool(nil))
+		wantRefusal(t, "DeleteUserPool", r.call("DeleteUserPool", inPool(nil)), "ResourceNotFoundException", "")
+	}
+}
+
+// JSON can name half a character, which becomes U+FFFD in Go: two names that differ there only would be one.
+func TestHalfCharactersAreRefused(t *testing.T) {
+	r := newRig(t)
+	for text, kind := range map[string]string{
+		`a\ud800`: "SerializationException", `a\udc00b`: "SerializationException", `\ud83dx`: "SerializationException", `a\uDBFF\uD800`: "SerializationException",
+		`a\ud83d\ude00`: "", `a\ufffd`: "", `a\\ud800`: "", "a\\u0000": "InvalidParameterException", "a\\u2028b": "InvalidParameterException", "a\\u202eb": "InvalidParameterException",
+	} {
+		ans := r.admin.Call("CreateGroup", `{"UserPoolId":"`+servertest.PoolID+`","GroupName":"`+text+`"}`)
+		if got := ans.Text("__type"); got != kind {
+			t.Errorf("%s: %d %s, want %q", text, ans.Status, ans.Body, kind)
+		}
+	}
+}
+
+// A client leaves no look behind that the next one of its id would have.
+func TestAClientsLookGoesWithIt(t *testing.T) {
+	r := newRig(t)
+	in := inPool(body{"ClientId": servertest.SPAClient})
+	r.must("SetUICustomization", merged(in, body{"CSS": ".a{}"}))
+	engine := r.Engine.Engine
+	r.Engine.Engine = &stuck{engine, "look"}
+	if ans := r.call("DeleteUserPoolClient", in); ans.Status != http.StatusServiceUnavailable {
+		t.Fatalf("%d %s", ans.Status, ans.Body)
+	}
+	r.Engine.Engine = engine
+	r.must("DeleteUserPoolClient", in)
+	if docs, err := r.Engine.List(t.Context(), "look", "", "", 10); err != nil || len(docs) != 0 {
+		t.Errorf("%d looks are left, %v", len(docs), err)
+	}
+}
+
+// A change that broke off in the middle is in the audit stream: what it had done until then stays.
+func TestChangesThatBreakOffAreAudited(t *testing.T) {
+	r := newRig(t)
+	r.must("DeleteUserPoolDomain", inPool(body{"Domain": "acme"}))
+	r.Engine.Engine = &stuck{r.Engine.Engine, "client"}
+	r.Events.Take()
+	r.call("DeleteUserPool", inPool(nil))
+	r.call("CreateGroup", inPool(body{"GroupName": "g"})) // refused, and changes nothing
+	want := audit.AdminChange{Operation: "DeleteUserPool", By: "key ada", Pool: servertest.PoolID, Notes: [][2]string{{"outcome", "broke off"}}}
+	if got := r.Events.Take(); len(got) != 1 || !reflect.DeepEqual(got[0], want) {
+		t.Errorf("events %+v", got)
+	}
+}
+
+// Whoever has made a provider is told so, and does not find it there when they try again: its certificate can be asked for later.
+func TestAProviderThatIsStoredIsAcknowledged(t *testing.T) {
+	r := newRig(t)
+	doc, err := servertest.SAML(t, r.Clock).Metadata()
+	if err != nil {
+		t.Fatal(err)
+	}
+	in := inPool(body{"ProviderName": "Campus", "ProviderType": "SAML", "ProviderDetails": body{"MetadataFile": string(doc)}})
+	r.Engine.SetFull("saml_keyset")
+	ans := r.call("CreateIdentityProvider", in)
+	if ans.Status != http.StatusOK || ans.JSON["IdentityProvider"].(body)["ProviderName"] != "Campus" {
+		t.Errorf("%d %s", ans.Status, ans.Body)
+	}
+	r.Engine.SetFull()
+	if r.provider("Campus")["ProviderDetails"].(body)["ActiveEncryptionCertificate"] == nil {
+		t.Error("no certificate is shown once there is one")
 	}
 }

@@ -184,10 +184,10 @@ func (s *Service) call(c echo.Context, op operation, body []byte) (any, error) {
 		return nil, err
 	}
 	out, err := op.run(s, ctx, by, in)
+	s.recordChange(ctx, op, by, in, err)
 	if err != nil {
 		return nil, err
 	}
-	s.recordChange(ctx, op, by, in)
 	return out, nil
 }
 
@@ -244,10 +244,15 @@ func (s *Service) withinPolicy(key sigv4.Key, op operation, in api.Input) error 
 // filtered are the operations that name no pool and show a limited key only what it may see.
 var filtered = []string{"ListUserPools", "DescribeUserPoolDomain"}
 
-// recordChange is the audit event of an administrator's change. End users' operations have events of their own.
-func (s *Service) recordChange(ctx context.Context, op operation, by Caller, in api.Input) {
-	if op.access != admin || reads(op.name) {
+// recordChange is the audit event of an administrator's change, and of one that broke off: what it had changed until then stays. A call that was
+// refused changed nothing. End users' operations have events of their own.
+func (s *Service) recordChange(ctx context.Context, op operation, by Caller, in api.Input, err error) {
+	brokeOff := err != nil && ProblemOf(err).Status >= http.StatusInternalServerError
+	if op.access != admin || reads(op.name) || err != nil && !brokeOff {
 		return
+	}
+	if brokeOff {
+		by.Note("outcome", "broke off")
 	}
 	e := audit.AdminChange{Operation: op.name, By: by.By(), Pool: in.Text("UserPoolId"), Notes: by.notes.list()}
 	for _, member := range named {

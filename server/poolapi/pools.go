@@ -6,11 +6,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 
 	"github.com/weir-id/weir/federation/fault"
 	"github.com/weir-id/weir/federation/pool"
 	"github.com/weir-id/weir/federation/pool/api"
+	"github.com/weir-id/weir/server/poolapi/sigv4"
 )
 
 func poolOperations() []operation {
@@ -120,26 +122,35 @@ func (s *Service) deleteUserPool(ctx context.Context, _ Caller, in *api.DeleteUs
 	return &none{}, nil
 }
 
-// listUserPools fills a page with the pools that the key may see.
 func (s *Service) listUserPools(ctx context.Context, by Caller, in *api.ListUserPoolsRequest) (*api.ListUserPoolsResponse, error) {
-	out := &api.ListUserPoolsResponse{UserPools: []api.UserPoolDescriptionType{}, NextToken: in.NextToken}
-	for len(out.UserPools) < *in.MaxResults {
-		page, next, err := s.Directory.Pools(ctx, out.NextToken, *in.MaxResults-len(out.UserPools))
-		if err != nil {
-			return nil, err
-		}
-		for _, p := range page {
-			if by.Key.AllowsPool(p.ID) {
-				out.UserPools = append(out.UserPools, api.UserPoolDescriptionType{
-					ID: p.ID, Name: p.Name, LambdaConfig: &api.LambdaConfigType{}, CreationDate: api.TimeOf(p.Created), LastModifiedDate: api.TimeOf(p.Modified),
-				})
-			}
-		}
-		if out.NextToken = next; next == "" {
-			break
-		}
+	page, next, err := s.poolsOf(ctx, by.Key, in.NextToken, *in.MaxResults)
+	if err != nil {
+		return nil, err
+	}
+	out := &api.ListUserPoolsResponse{UserPools: []api.UserPoolDescriptionType{}, NextToken: next}
+	for _, p := range page {
+		out.UserPools = append(out.UserPools, api.UserPoolDescriptionType{
+			ID: p.ID, Name: p.Name, LambdaConfig: &api.LambdaConfigType{}, CreationDate: api.TimeOf(p.Created), LastModifiedDate: api.TimeOf(p.Modified),
+		})
 	}
 	return out, nil
+}
+
+// poolsOf is a page of the pools that a key may see. One for some pools names them, so that the others' are not read to be left out.
+func (s *Service) poolsOf(ctx context.Context, key sigv4.Key, token string, limit int) ([]pool.Pool, string, error) {
+	if len(key.Pools) == 0 {
+		return s.Directory.Pools(ctx, token, limit)
+	}
+	var own []pool.Pool
+	for _, id := range slices.Compact(slices.Sorted(slices.Values(key.Pools))) {
+		p, err := s.Directory.Pool(ctx, id)
+		if err == nil {
+			own = append(own, p)
+		} else if fault.CodeOf(err) != fault.NotFound {
+			return nil, "", err
+		}
+	}
+	return pageOf(s, own, "pools of the key "+key.ID, token, limit)
 }
 
 func (s *Service) addCustomAttributes(ctx context.Context, _ Caller, in *api.AddCustomAttributesRequest) (*api.AddCustomAttributesResponse, error) {

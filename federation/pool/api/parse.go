@@ -9,6 +9,8 @@ import (
 	"io"
 	"math"
 	"slices"
+	"strconv"
+	"unicode/utf16"
 	"unicode/utf8"
 )
 
@@ -94,7 +96,44 @@ func decode(body []byte) (any, error) {
 	if _, ok := v.(map[string]any); !ok {
 		return nil, errors.New("it is not an object")
 	}
+	if halved(body) {
+		return nil, errText
+	}
 	return v, nil
+}
+
+// halved reports whether valid JSON has half a character, as \ud800 without its other half is. encoding/json reads each as U+FFFD, so that two names which
+// differ there alone would be one.
+func halved(body []byte) bool {
+	for i := bytes.IndexByte(body, '\\'); i >= 0 && i < len(body); i++ {
+		if body[i] != '\\' {
+			continue
+		}
+		if i++; body[i] != 'u' {
+			continue
+		}
+		half := escaped(body[i-1:])
+		switch {
+		case !utf16.IsSurrogate(half):
+		case utf16.DecodeRune(half, escaped(body[i+5:])) == utf8.RuneError:
+			return true
+		default:
+			i += 6 // the other half
+		}
+	}
+	return false
+}
+
+// escaped is the character of an escape such as \u00e4 at the beginning of b, U+FFFD where there is none.
+func escaped(b []byte) rune {
+	if len(b) < 6 || b[0] != '\\' || b[1] != 'u' {
+		return utf8.RuneError
+	}
+	n, err := strconv.ParseUint(string(b[2:6]), 16, 16)
+	if err != nil {
+		return utf8.RuneError
+	}
+	return rune(n)
 }
 
 // cleaner walks through a value along its shape.
