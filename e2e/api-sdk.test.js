@@ -186,4 +186,15 @@ describe('in a browser, on a page of another origin', () => {
       [true, 'NotAuthorizedException', 'Refresh Token has been revoked', true],
     ])
   })
+
+  test('an administrator’s call, signed in the page', async () => {
+    const given = { credentials: administrator, endpoint: d.weir.base, UserPoolId: alpha }
+    const names = await inPage('api-sdk-admin', given, async (_, sdk, { credentials, endpoint, UserPoolId }) => {
+      const client = new sdk.CognitoIdentityProvider({ endpoint, region: 'local', credentials })
+      const { Providers } = await client.listIdentityProviders({ UserPoolId })
+      const refused = await new sdk.CognitoIdentityProvider({ endpoint, region: 'local', credentials: { ...credentials, secretAccessKey: 'another' } }).listUsers({ UserPoolId }).catch((err) => err.name)
+      return [Providers.map((p) => p.ProviderName), refused]
+    })
+    assert.deepEqual(names, [[provider], 'InvalidSignatureException'])
+  })
 })

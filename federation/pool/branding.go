@@ -1,8 +1,10 @@
 package pool
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/weir-id/weir/federation/fault"
@@ -43,6 +45,12 @@ func (d *Directory) SetLook(ctx context.Context, poolID, clientID string, css *s
 	}
 	if len(image) > maxLook || (css != nil && (len(*css) > maxLook || !storable(*css))) {
 		return Look{}, fault.New(fault.Invalid, "CSS and image must not be larger than 128 KB.", nil)
+	}
+	if css != nil && strings.Contains(strings.ToLower(*css), "</style") {
+		return Look{}, fault.New(fault.Invalid, "CSS must not hold the end of a style element.", nil)
+	}
+	if len(image) > 0 && !isImage(image) {
+		return Look{}, fault.New(fault.Invalid, "ImageFile must be an image of the type PNG or JPEG.", nil)
 	}
 	if css == nil && image == nil {
 		err := d.looks().Delete(ctx, lookKey(poolID, clientID))
@@ -87,6 +95,11 @@ func (d *Directory) SetLook(ctx context.Context, poolID, clientID string, css *s
 		return l, nil
 	}
 	return Look{}, storeFault("set UI customization", store.ErrConflict, noPool)
+}
+
+// isImage reports whether data begins as a PNG or JPEG file does. Anything else, SVG first of all, could have scripts in it for whoever is shown it.
+func isImage(data []byte) bool {
+	return bytes.HasPrefix(data, []byte("\x89PNG\r\n\x1a\n")) || bytes.HasPrefix(data, []byte("\xff\xd8\xff"))
 }
 
 // LookOf returns the look of a client, or that of all clients where it has none; a zero Look where there is neither. Errors: fault.NotFound for pool and client.

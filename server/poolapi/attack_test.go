@@ -248,6 +248,20 @@ func TestHalfCharactersAreRefused(t *testing.T) {
 	}
 }
 
+// Every answer at the API's address has an id to ask for, those that are no operation's too, and no other address has it.
+func TestEveryAnswerHasARequestID(t *testing.T) {
+	r := newRig(t)
+	for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodPut, http.MethodDelete, http.MethodOptions, http.MethodPost} {
+		ans := r.SPA().Send(r.SPA().NewRequest(method, "/", nil))
+		if id := ans.Header.Get("X-Amzn-Requestid"); id == "" || id != ans.Header.Get("X-Request-Id") {
+			t.Errorf("%s: %d %v", method, ans.Status, ans.Header)
+		}
+	}
+	if ans := r.SPA().Send(r.SPA().NewRequest(http.MethodGet, "/login", nil)); ans.Header.Get("X-Amzn-Requestid") != "" {
+		t.Errorf("a page has the id of the API: %v", ans.Header)
+	}
+}
+
 // A client leaves no look behind that the next one of its id would have.
 func TestAClientsLookGoesWithIt(t *testing.T) {
 	r := newRig(t)

@@ -111,3 +111,16 @@ func TestPeopleDoNotTakeAnAddressThatIsNotVerified(t *testing.T) {
 		})
 	}
 }
+
+// Another process may have made an attribute that this one does not know of yet, and may have made it for the administrator's eyes alone.
+func TestAnAttributeThatIsNotKnownYetIsNotShown(t *testing.T) {
+	r := newRig(t)
+	in := body{"AccessToken": r.signIn("ada").Text("access_token")}
+	here := servertest.Start(t, servertest.Options{Beside: r.Weir})
+	shown := here.Anybody().Call("GetUser", in)
+	r.must("AddCustomAttributes", inPool(body{"CustomAttributes": []any{body{"Name": "score", "AttributeDataType": "String", "DeveloperOnlyAttribute": true, "Mutable": true}}}))
+	r.must("AdminUpdateUserAttributes", inPool(body{"Username": "Corp_ada-0001", "UserAttributes": []any{body{"Name": "dev:custom:score", "Value": "low"}}}))
+	if ans := here.Anybody().Call("GetUser", in); ans.Status != http.StatusOK || ans.Body != shown.Body {
+		t.Errorf("%d %s", ans.Status, ans.Body)
+	}
+}

@@ -52,12 +52,14 @@ type Service struct {
 // Path is where the API is.
 const Path = "/"
 
+// RequestIDHeader carries the id of the request in every answer at Path; it is for the middleware to set.
+const RequestIDHeader = "X-Amzn-Requestid"
+
 // The names on the wire.
 const (
-	requestIDHeader = "X-Amzn-Requestid"
-	targetHeader    = "X-Amz-Target"
-	targetPrefix    = "AWSCognitoIdentityProviderService."
-	contentType     = "application/x-amz-json-1.1"
+	targetHeader = "X-Amz-Target"
+	targetPrefix = "AWSCognitoIdentityProviderService."
+	contentType  = "application/x-amz-json-1.1"
 )
 
 // Prepare checks the table of operations against the model. It is called once, before the first Call; an error is a defect of this build.
@@ -73,7 +75,7 @@ func CrossOrigin() echo.MiddlewareFunc {
 		AllowOrigins: []string{"*"},
 		AllowMethods: []string{http.MethodPost, http.MethodOptions},
 		// The headers that the script asks for are allowed: SDKs add their own, and none has a meaning but those that are signed.
-		ExposeHeaders: []string{"X-Amzn-Requestid", "X-Amzn-Errortype", "X-Amzn-Errormessage", "Date"},
+		ExposeHeaders: []string{RequestIDHeader, "X-Amzn-Errortype", "X-Amzn-Errormessage", "Date"},
 		MaxAge:        600,
 	})
 }
@@ -92,7 +94,6 @@ func OperationOf(c echo.Context) string {
 
 // Call serves POST /.
 func (s *Service) Call(c echo.Context) error {
-	c.Response().Header().Set(requestIDHeader, web.RequestID(c.Request().Context()))
 	op, body, err := s.read(c)
 	if err != nil {
 		return err
