@@ -27,9 +27,10 @@ type copier struct {
 	again atomic.Bool
 }
 
-// copy writes what is missing, kind by kind. The report has what was done also where it fails.
+// copy writes what is missing, kind by kind. The report has what was done also where it fails. ErrUnsteady comes at the end, after all kinds.
 func (r *run) copy(ctx context.Context) (Report, error) {
 	var report Report
+	var unsteady error
 	kinds, err := r.kinds(ctx)
 	if err != nil {
 		return report, err
@@ -39,11 +40,13 @@ func (r *run) copy(ctx context.Context) (Report, error) {
 		documents, err := c.rounds(ctx)
 		report.Kinds = append(report.Kinds, Count{Kind: kind, Documents: documents,
 			Created: int(c.created.Load()), Replaced: int(c.replaced.Load()), Removed: int(c.removed.Load())})
-		if err != nil {
+		if errors.Is(err, ErrUnsteady) {
+			unsteady = fmt.Errorf("copy %s: %w", kind, err)
+		} else if err != nil {
 			return report, fmt.Errorf("copy %s: %w", kind, err)
 		}
 	}
-	return report, nil
+	return report, unsteady
 }
 
 func (c *copier) rounds(ctx context.Context) (documents int, err error) {

@@ -54,12 +54,16 @@ type Store interface {
 	Kinds(ctx context.Context) ([]string, error)
 }
 
-// Migration is a source and a target. All fields but Progress are required.
+// Migration is a source and a target. All fields up to Now are required.
 type Migration struct {
 	From, To         Store
 	FromName, ToName string // as the admin calls them; they are kept in the stores, so without passwords
 	Ring             *secret.Ring
 	Now              func() time.Time // the clock of both stores
+	// Pulse is a kind that whoever serves the source writes to, at least once in PulseTime: Run watches it for that long. "" where the engine
+	// keeps others out.
+	Pulse     string
+	PulseTime time.Duration
 	// Progress hears from time to time how far it is. It is called by one goroutine at a time.
 	Progress func(Step)
 }
@@ -67,6 +71,7 @@ type Migration struct {
 // Step is how far a migration is.
 type Step struct {
 	Verifying bool
+	Watching  bool // for signs of life in the source
 	Kind      string
 	Documents int // of the kind, so far
 }
@@ -94,11 +99,22 @@ func (m *Migration) Run(ctx context.Context) (Report, error) {
 	if err != nil || !done.IsZero() {
 		return Report{Before: done}, err
 	}
+	w, err := r.watch(ctx)
+	if err != nil {
+		return Report{}, err
+	}
+	defer w.timer.Stop()
 	report, err := r.copy(ctx)
 	if err != nil {
 		return report, err
 	}
+	if err := w.wait(ctx); err != nil {
+		return report, err
+	}
 	if err := r.verify(ctx, &report); err != nil {
+		return report, err
+	}
+	if err := w.still(ctx); err != nil {
 		return report, err
 	}
 	if err := store.CheckRing(ctx, m.To, m.Ring); err != nil {
@@ -107,13 +123,17 @@ func (m *Migration) Run(ctx context.Context) (Report, error) {
 	return report, r.finish(ctx)
 }
 
-// Ahead copies what is missing from a snapshot of the source, so that Run has less to do. The target stays unfinished.
+// Ahead copies what is missing from a snapshot of the source, or from one that is served, so that Run has less to do. The target stays unfinished.
 func (m *Migration) Ahead(ctx context.Context) (Report, error) {
 	r, done, err := m.begin(ctx)
 	if err != nil || !done.IsZero() {
 		return Report{Before: done}, err
 	}
-	return r.copy(ctx)
+	report, err := r.copy(ctx)
+	if errors.Is(err, ErrUnsteady) { // what keeps changing is for Run
+		err = nil
+	}
+	return report, err
 }
 
 // run is a Migration with its hold on the target.
@@ -156,6 +176,16 @@ func (m *Migration) kinds(ctx context.Context) ([]string, error) {
 	all := slices.Concat(from, to)
 	slices.Sort(all)
 	return slices.DeleteFunc(slices.Compact(all), func(kind string) bool { return kind == markKind }), nil
+}
+
+// Refused reports whether err is a reason why nothing was written to the target.
+func Refused(err error) bool {
+	for _, reason := range []error{ErrEmpty, ErrInUse, ErrOtherSource, ErrFinished, ErrMoved, ErrHalf, store.ErrWrongRing} {
+		if errors.Is(err, reason) {
+			return true
+		}
+	}
+	return false
 }
 
 // isEmpty reports whether a store has no live documents but marks.
