@@ -26,6 +26,9 @@ func TestServingFromMongoDB(t *testing.T) {
 	if status, stdout, stderr := run(t, "apply", "--config", config, "-f", d.path("pool.yaml")); status != 0 || !strings.Contains(stdout, "nothing to change") {
 		t.Errorf("the same file again: %d %s %s", status, stdout, stderr)
 	}
+	if status, stdout, stderr := run(t, "export", "--config", config); status != 0 || !strings.Contains(stdout, poolID) {
+		t.Errorf("export: %d %s %s", status, stdout, stderr)
+	}
 	if status, _, stderr := run(t, "backup", "--config", config, d.path("copy")); status == 0 || !strings.Contains(stderr, "mongodump") {
 		t.Errorf("backup: %d %s", status, stderr)
 	}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"reflect"
 	"slices"
 	"strings"
@@ -259,6 +260,26 @@ func TestEveryAnswerHasARequestID(t *testing.T) {
 	}
 	if ans := r.SPA().Send(r.SPA().NewRequest(http.MethodGet, "/login", nil)); ans.Header.Get("X-Amzn-Requestid") != "" {
 		t.Errorf("a page has the id of the API: %v", ans.Header)
+	}
+}
+
+// Only what ended is in the audit stream as revoked: anybody can send something else.
+func TestNothingIsRecordedAsRevokedThatWasNot(t *testing.T) {
+	r := newRig(t)
+	refresh := r.signIn("ada").Text("refresh_token")
+	r.Events.Take()
+	for i, c := range []struct {
+		token string
+		want  int
+	}{{"x", 0}, {refresh[:24] + "AAAA" + refresh[28:], 0}, {refresh, 1}, {refresh, 0}} {
+		r.must("RevokeToken", body{"ClientId": servertest.SPAClient, "Token": c.token})
+		if got := servertest.Names(r.Events.Take()); len(got) != c.want {
+			t.Errorf("%d: %v", i, got)
+		}
+		r.SPA().Post("/oauth2/revoke", url.Values{"token": {c.token}, "client_id": {servertest.SPAClient}})
+		if got := servertest.Names(r.Events.Take()); len(got) != 0 {
+			t.Errorf("%d, at the endpoint: %v", i, got)
+		}
 	}
 }
 

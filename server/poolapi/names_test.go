@@ -124,3 +124,44 @@ func TestAnAttributeThatIsNotKnownYetIsNotShown(t *testing.T) {
 		t.Errorf("%d %s", ans.Status, ans.Body)
 	}
 }
+
+// Names of the greatest length, in characters of four bytes and in those that are escaped in keys: a key of the store takes 1,024 bytes.
+func TestTheLongestNames(t *testing.T) {
+	r := newRig(t)
+	letters := func(n int) string { return strings.Repeat("\U0001D400", n) }
+	wide, escaped := letters(128), strings.Repeat("%", 20)
+	for _, c := range []struct {
+		op string
+		in body
+	}{
+		{"CreateGroup", body{"GroupName": wide}},
+		{"GetGroup", body{"GroupName": wide}},
+		{"ListGroups", body{"Limit": 0}},
+		{"AdminCreateUser", body{"Username": wide, "MessageAction": "SUPPRESS"}},
+		{"AdminGetUser", body{"Username": wide}},
+		{"AdminAddUserToGroup", body{"Username": wide, "GroupName": wide}},
+		{"ListUsersInGroup", body{"GroupName": wide, "Limit": 1}},
+		{"AdminListGroupsForUser", body{"Username": wide}},
+		{"AddCustomAttributes", body{"CustomAttributes": []any{body{"Name": escaped, "AttributeDataType": "String", "Mutable": true}}}},
+		{"AddCustomAttributes", body{"CustomAttributes": []any{body{"Name": letters(20), "AttributeDataType": "String", "Mutable": true}}}},
+		{"AdminUpdateUserAttributes", body{"Username": wide, "UserAttributes": []any{
+			body{"Name": "custom:" + escaped, "Value": letters(2048)},
+			body{"Name": "custom:" + letters(20), "Value": letters(2048)},
+			body{"Name": "email", "Value": strings.Repeat("a", 2000) + "@b.example"},
+			body{"Name": "name", "Value": letters(2048)}}}},
+		{"ListUsers", body{"Filter": "custom:" + escaped + ` ^= "` + letters(100) + `"`}},
+		{"CreateResourceServer", body{"Identifier": strings.Repeat("/", 256), "Name": "a"}},
+		{"ListResourceServers", body{"MaxResults": 1}},
+		{"CreateIdentityProvider", body{"ProviderName": letters(32), "ProviderType": "OIDC", "ProviderDetails": explicit(), "IdpIdentifiers": []any{strings.Repeat("a", 40)}}},
+		{"DescribeIdentityProvider", body{"ProviderName": letters(32)}},
+		{"AdminLinkProviderForUser", body{"DestinationUser": body{"ProviderName": "Cognito", "ProviderAttributeValue": wide},
+			"SourceUser": identifier(letters(32), "Cognito_Subject", letters(512))}},
+		{"AdminDeleteUser", body{"Username": wide}},
+		{"DeleteGroup", body{"GroupName": wide}},
+	} {
+		c.in["UserPoolId"] = servertest.PoolID
+		if ans := r.call(c.op, c.in); ans.Status != http.StatusOK {
+			t.Errorf("%s: %d %.500s", c.op, ans.Status, ans.Body)
+		}
+	}
+}
