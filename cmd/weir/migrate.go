@@ -136,7 +136,7 @@ func (m *move) open(ctx context.Context, s config.Store, must bool) (migrate.Sto
 // signs are what whoever serves a store in a database writes at least so often: the nodes' leases.
 const (
 	signs    = "lease"
-	signTime = 20 * time.Second
+	signTime = 25 * time.Second // a node that dies is followed by another within some 20
 )
 
 func (m *move) run(ctx context.Context) (err error) {
