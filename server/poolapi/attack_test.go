@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/iotest"
 
 	"github.com/weir-id/weir/federation/audit"
 	"github.com/weir-id/weir/federation/pool"
@@ -260,6 +261,20 @@ func TestEveryAnswerHasARequestID(t *testing.T) {
 	}
 	if ans := r.SPA().Send(r.SPA().NewRequest(http.MethodGet, "/login", nil)); ans.Header.Get("X-Amzn-Requestid") != "" {
 		t.Errorf("a page has the id of the API: %v", ans.Header)
+	}
+}
+
+// A client that goes away in the middle of its request has failed, and not we: nobody has to be woken for it.
+func TestABodyThatBreaksOff(t *testing.T) {
+	r := newRig(t)
+	for _, name := range []string{"GetUser", "DescribeUserPool"} {
+		req := r.admin.Sign(r.admin.Request(name, inPool(nil)))
+		req.Body = io.NopCloser(iotest.ErrReader(io.ErrUnexpectedEOF))
+		rec := httptest.NewRecorder()
+		r.Handler.ServeHTTP(rec, req)
+		if rec.Code != http.StatusBadRequest || rec.Header().Get("X-Amzn-Errortype") != "SerializationException" {
+			t.Errorf("%s: %d %s", name, rec.Code, rec.Body)
+		}
 	}
 }
 

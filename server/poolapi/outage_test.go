@@ -90,6 +90,9 @@ var gone = map[string]string{
 // to what it would have come to, with nothing in its way that the first one left.
 func TestAStoreThatFailsOnce(t *testing.T) {
 	for name, c := range contracts() {
+		if rows[name].Reads { // changes nothing
+			continue
+		}
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			for n, hit := 0, true; hit; n++ {

@@ -9,6 +9,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"mime"
@@ -144,11 +145,21 @@ func (s *Service) body(r *http.Request, op operation) ([]byte, error) {
 		if err := s.Signatures.Announced(r); err != nil {
 			return nil, s.refusedCall(r.Context(), op, sigv4.Key{}, err)
 		}
-		return io.ReadAll(r.Body)
+		return readAll(r.Body)
 	}
-	body, err := io.ReadAll(io.LimitReader(r.Body, strangersBody+1))
+	body, err := readAll(io.LimitReader(r.Body, strangersBody+1))
 	if len(body) > strangersBody {
 		err = fault.New(fault.TooLarge, "The request is too large.", nil)
+	}
+	return body, err
+}
+
+// readAll reads a body. One that breaks off is the client's failure.
+func readAll(r io.Reader) ([]byte, error) {
+	body, err := io.ReadAll(r)
+	var tooLarge *echo.HTTPError // of the route's bound
+	if err != nil && !errors.As(err, &tooLarge) {
+		err = refuse(api.SerializationException, "The body of the request could not be read.", err)
 	}
 	return body, err
 }
