@@ -21,8 +21,9 @@ var (
 	errDuplicate = errors.New("the record is there already")
 )
 
-// call makes one call to the server. step names it for the tests, which let calls fail.
-func (db *DB) call(ctx context.Context, step string, f func() error) error {
+// call makes one call to the server, within its own time: the driver's timeout gives way to a deadline of the caller, and a server that hangs would
+// have all of a request. step names it for the tests, which let calls fail.
+func (db *DB) call(ctx context.Context, step string, f func(context.Context) error) error {
 	var before, after error
 	if db.fault != nil {
 		before, after = db.fault(step)
@@ -30,7 +31,9 @@ func (db *DB) call(ctx context.Context, step string, f func() error) error {
 	if before != nil {
 		return fmt.Errorf("%s: %w: %w", step, store.ErrUnavailable, before)
 	}
-	err := f()
+	within, cancel := context.WithTimeout(ctx, db.timeout)
+	defer cancel()
+	err := f(within)
 	if after != nil {
 		err = after
 	}
@@ -127,7 +130,7 @@ func (db *DB) find(ctx context.Context, id string, projection bson.D) (*record, 
 		o.SetProjection(projection)
 	}
 	r := new(record)
-	err := db.call(ctx, "read", func() error { return db.docs.FindOne(ctx, byID(id), o).Decode(r) })
+	err := db.call(ctx, "read", func(ctx context.Context) error { return db.docs.FindOne(ctx, byID(id), o).Decode(r) })
 	if errors.Is(err, errNone) {
 		return nil, nil
 	}
@@ -139,7 +142,7 @@ func (db *DB) find(ctx context.Context, id string, projection bson.D) (*record, 
 
 // insert reports whether r was inserted; there may be another of its _id.
 func (db *DB) insert(ctx context.Context, r *record) (bool, error) {
-	err := db.call(ctx, "insert", func() error { _, err := db.docs.InsertOne(ctx, r); return err })
+	err := db.call(ctx, "insert", func(ctx context.Context) error { _, err := db.docs.InsertOne(ctx, r); return err })
 	if errors.Is(err, errDuplicate) {
 		return false, nil
 	}
@@ -149,7 +152,7 @@ func (db *DB) insert(ctx context.Context, r *record) (bool, error) {
 // replace reports whether r replaced the state with that mark.
 func (db *DB) replace(ctx context.Context, mark string, r *record) (bool, error) {
 	matched := int64(0)
-	err := db.call(ctx, "replace", func() error {
+	err := db.call(ctx, "replace", func(ctx context.Context) error {
 		res, err := db.docs.ReplaceOne(ctx, byMark(r.ID, mark), r)
 		if err == nil {
 			matched = res.MatchedCount
@@ -162,7 +165,7 @@ func (db *DB) replace(ctx context.Context, mark string, r *record) (bool, error)
 // touch gives a state another mark and leaves the rest as it is, so that whoever is about to replace the state cannot.
 func (db *DB) touch(ctx context.Context, id, mark, fresh string) (bool, error) {
 	matched := int64(0)
-	err := db.call(ctx, "touch", func() error {
+	err := db.call(ctx, "touch", func(ctx context.Context) error {
 		res, err := db.docs.UpdateOne(ctx, byMark(id, mark), bson.D{{Key: "$set", Value: bson.D{{Key: "w", Value: fresh}}}})
 		if err == nil {
 			matched = res.MatchedCount
@@ -175,7 +178,7 @@ func (db *DB) touch(ctx context.Context, id, mark, fresh string) (bool, error) {
 // remove reports whether this call removed the state with that mark: of any number of callers one hears so.
 func (db *DB) remove(ctx context.Context, id, mark string) (bool, error) {
 	deleted := int64(0)
-	err := db.call(ctx, "remove", func() error {
+	err := db.call(ctx, "remove", func(ctx context.Context) error {
 		res, err := db.docs.DeleteOne(ctx, byMark(id, mark))
 		if err == nil {
 			deleted = res.DeletedCount
@@ -188,7 +191,7 @@ func (db *DB) remove(ctx context.Context, id, mark string) (bool, error) {
 // readClaim returns the claim of a unique value, nil where there is none.
 func (db *DB) readClaim(ctx context.Context, id string) (*claim, error) {
 	c := new(claim)
-	err := db.call(ctx, "read claim", func() error { return db.claims.FindOne(ctx, byID(id)).Decode(c) })
+	err := db.call(ctx, "read claim", func(ctx context.Context) error { return db.claims.FindOne(ctx, byID(id)).Decode(c) })
 	if errors.Is(err, errNone) {
 		return nil, nil
 	}
@@ -198,7 +201,7 @@ func (db *DB) readClaim(ctx context.Context, id string) (*claim, error) {
 // insertClaims inserts claims in their order and returns how many it inserted before it met one that is there already.
 func (db *DB) insertClaims(ctx context.Context, claims []claim) (int, error) {
 	n := len(claims)
-	err := db.call(ctx, "claim", func() error {
+	err := db.call(ctx, "claim", func(ctx context.Context) error {
 		_, err := db.claims.InsertMany(ctx, claims, options.InsertMany().SetOrdered(true))
 		var many driver.BulkWriteException
 		if errors.As(err, &many) && len(many.WriteErrors) > 0 {
@@ -217,7 +220,7 @@ func (db *DB) deleteClaims(ctx context.Context, ids, nonces []string) error {
 	if len(ids) == 0 {
 		return nil
 	}
-	return db.call(ctx, "free claims", func() error { _, err := db.claims.DeleteMany(ctx, anyOf(ids, nonces)); return err })
+	return db.call(ctx, "free claims", func(ctx context.Context) error { _, err := db.claims.DeleteMany(ctx, anyOf(ids, nonces)); return err })
 }
 
 func (db *DB) insertEntries(ctx context.Context, ids []string) error {
@@ -228,7 +231,7 @@ func (db *DB) insertEntries(ctx context.Context, ids []string) error {
 	for i, id := range ids {
 		list[i] = byID(id)
 	}
-	return db.call(ctx, "enter", func() error {
+	return db.call(ctx, "enter", func(ctx context.Context) error {
 		_, err := db.entries.InsertMany(ctx, list, options.InsertMany().SetOrdered(false))
 		return err
 	})
@@ -238,5 +241,5 @@ func (db *DB) deleteEntries(ctx context.Context, ids []string) error {
 	if len(ids) == 0 {
 		return nil
 	}
-	return db.call(ctx, "free entries", func() error { _, err := db.entries.DeleteMany(ctx, anyOf(ids, nil)); return err })
+	return db.call(ctx, "free entries", func(ctx context.Context) error { _, err := db.entries.DeleteMany(ctx, anyOf(ids, nil)); return err })
 }

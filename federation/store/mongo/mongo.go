@@ -99,6 +99,7 @@ type DB struct {
 
 	now      func() time.Time
 	patience time.Duration
+	timeout  time.Duration // of one call
 	scrub    *strings.Replacer
 	context  context.Context // of Open, without its end: Close has none of its own
 	fault    func(step string) (before, after error)
@@ -122,6 +123,7 @@ func Open(ctx context.Context, uri secret.Text, opts Options) (*DB, error) {
 	if o.Timeout == nil || *o.Timeout <= 0 {
 		o.SetTimeout(callTimeout)
 	}
+	db.timeout = *o.Timeout
 	if o.AppName == nil {
 		o.SetAppName("weir")
 	}
@@ -161,14 +163,16 @@ func (db *DB) prepare(ctx context.Context) error {
 		Number int32 `bson:"n"`
 	}
 	for range 2 {
-		err := db.call(ctx, "read format", func() error { return meta.FindOne(ctx, bson.D{{Key: "_id", Value: "format"}}).Decode(&found) })
+		err := db.call(ctx, "read format", func(ctx context.Context) error {
+			return meta.FindOne(ctx, bson.D{{Key: "_id", Value: "format"}}).Decode(&found)
+		})
 		if err == nil {
 			break
 		}
 		if !errors.Is(err, errNone) {
 			return err
 		}
-		err = db.call(ctx, "write format", func() error {
+		err = db.call(ctx, "write format", func(ctx context.Context) error {
 			_, err := meta.InsertOne(ctx, bson.D{{Key: "_id", Value: "format"}, {Key: "n", Value: int32(format)}})
 			return err
 		})
@@ -179,7 +183,7 @@ func (db *DB) prepare(ctx context.Context) error {
 	if found.Number != format {
 		return fmt.Errorf("%w: the database has format %d, this release knows %d", store.ErrUnavailable, found.Number, format)
 	}
-	return db.call(ctx, "create index", func() error {
+	return db.call(ctx, "create index", func(ctx context.Context) error {
 		_, err := db.docs.Indexes().CreateOne(ctx, driver.IndexModel{
 			Keys: bson.D{{Key: "e", Value: 1}}, Options: options.Index().SetName("expiry"),
 		})

@@ -128,7 +128,7 @@ var byIDUp = bson.D{{Key: "_id", Value: 1}}
 
 func (db *DB) records(ctx context.Context, filter bson.D, o *options.FindOptionsBuilder) ([]record, error) {
 	var found []record
-	err := db.call(ctx, "list", func() error {
+	err := db.call(ctx, "list", func(ctx context.Context) error {
 		c, err := db.docs.Find(ctx, filter, o)
 		if err != nil {
 			return err
@@ -176,7 +176,7 @@ func (db *DB) entryPage(ctx context.Context, from, end string, limit int) ([]str
 		ID string `bson:"_id"`
 	}
 	filter := bson.D{{Key: "_id", Value: bson.D{{Key: "$gt", Value: from}, {Key: "$lt", Value: end}}}}
-	err := db.call(ctx, "list", func() error {
+	err := db.call(ctx, "list", func(ctx context.Context) error {
 		c, err := db.entries.Find(ctx, filter, options.Find().SetSort(byIDUp).SetLimit(int64(limit)))
 		if err != nil {
 			return err

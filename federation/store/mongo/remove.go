@@ -158,7 +158,7 @@ func (db *DB) removeAll(ctx context.Context, list []*record) (int, error) {
 	}
 	filter := bson.D{{Key: "_id", Value: bson.D{{Key: "$in", Value: ids}}}, {Key: "w", Value: bson.D{{Key: "$in", Value: marks}}}}
 	deleted := int64(0)
-	err := db.call(ctx, "remove all", func() error {
+	err := db.call(ctx, "remove all", func(ctx context.Context) error {
 		res, err := db.docs.DeleteMany(ctx, filter)
 		if err == nil {
 			deleted = res.DeletedCount
