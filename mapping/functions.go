@@ -19,7 +19,8 @@ const maxText = 16 << 10
 
 var errText = types.NewErr("the text is too long")
 
-// ownFunctions are the functions besides CEL's standard ones. Those of CEL's libraries have their names and meaning; first, list and join are for
+// ownFunctions are the functions besides CEL's standard ones. Those of CEL's libraries have their names and meaning, but for
+// substring, which has no errors; first, list and join are for
 // claims that are one value or a list by how many a person happens to have, lower and upper for names that are not ASCII.
 func ownFunctions(env *cel.Env) (*cel.Env, error) {
 	text, texts, dyns := cel.StringType, cel.ListType(cel.StringType), cel.ListType(cel.DynType)
