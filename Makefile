@@ -23,10 +23,14 @@ build: ## build bin/weir, statically linked
 demo: ## run the demonstration: broker, provider and sample application in one process
 	$(GO) run ./cmd/weir demo $(ARGS)
 
+# The server of the tests of federation/store/mongo. Compiled here once, it is in Go's cache for all packages that run it.
+FERRET := federation/store/mongo/ferrettest
+
 .PHONY: test
 test: ## run the tests, with the race detector where there is a C compiler (PKG=./federation/... ARGS=-run=Name)
 	@race="$$(.ci/race-flag)"; with="with the race detector"; \
 	if [ -z "$$race" ]; then with="WITHOUT the race detector"; echo "weir: no working C compiler here: testing without -race"; fi; \
+	if [ -z "$${WEIR_TEST_MONGO_URI:-}" ]; then $(GO) build -C $(FERRET) -o /dev/null .; fi; \
 	if $(GO) test $$race $(ARGS) $(PKG); then echo "weir: tests passed, $$with"; else echo "weir: tests FAILED, $$with"; exit 1; fi
 
 .PHONY: check
@@ -43,7 +47,7 @@ vet: ## go vet
 
 .PHONY: lint
 lint: bin/golangci-lint ## golangci-lint with .ci/golangci.yml; its first build takes minutes
-	bin/golangci-lint run --config .ci/golangci.yml ./...
+	bin/golangci-lint run --allow-parallel-runners --config .ci/golangci.yml ./...
 
 .PHONY: imports
 imports: ## the rules on imports, file sizes, tests and the top level

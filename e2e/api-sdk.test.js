@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { once } from 'node:events'
+import { readFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import * as cognito from '@aws-sdk/client-cognito-identity-provider'
 import { build } from 'esbuild'
@@ -102,6 +103,17 @@ describe('from Node.js', () => {
     await assert.rejects(client.describeUserPool(pool), cognito.ResourceNotFoundException)
   })
 
+  test('the program in the documentation works as it stands', async () => {
+    const page = await readFile(new URL('../docs/api.md', import.meta.url), 'utf8')
+    const program = page.match(/## JavaScript[\s\S]*?```js\n([\s\S]*?)```/)[1].replace('https://login.example.com', d.weir.base)
+    await connection(administrator).adminCreateUser({ UserPoolId, Username: 'documented', MessageAction: 'SUPPRESS' })
+    const shown = []
+    const given = { ...cognito, UserPoolId, show: (users) => shown.push(...users), process: { env: { WEIR_ADMIN_SECRET: administrator.secretAccessKey } } }
+    const AsyncFunction = (async () => {}).constructor
+    await new AsyncFunction('given', `const { CognitoIdentityProvider, paginateListUsers, UserPoolId, show, process } = given\n${program}`)(given)
+    assert.ok(shown.some((user) => user.Username === 'documented'))
+  })
+
   test('a wrong clock is corrected by the answer’s date', async () => {
     const client = connection(administrator)
     client.config.systemClockOffset = -10 * 60_000
@@ -173,5 +185,16 @@ describe('in a browser, on a page of another origin', () => {
       [true, 'NotAuthorizedException', 'Access Token has been revoked', true],
       [true, 'NotAuthorizedException', 'Refresh Token has been revoked', true],
     ])
+  })
+
+  test('an administrator’s call, signed in the page', async () => {
+    const given = { credentials: administrator, endpoint: d.weir.base, UserPoolId: alpha }
+    const names = await inPage('api-sdk-admin', given, async (_, sdk, { credentials, endpoint, UserPoolId }) => {
+      const client = new sdk.CognitoIdentityProvider({ endpoint, region: 'local', credentials })
+      const { Providers } = await client.listIdentityProviders({ UserPoolId })
+      const refused = await new sdk.CognitoIdentityProvider({ endpoint, region: 'local', credentials: { ...credentials, secretAccessKey: 'another' } }).listUsers({ UserPoolId }).catch((err) => err.name)
+      return [Providers.map((p) => p.ProviderName), refused]
+    })
+    assert.deepEqual(names, [[provider], 'InvalidSignatureException'])
   })
 })

@@ -83,6 +83,9 @@ func (s *Server) headers(next echo.HandlerFunc) echo.HandlerFunc {
 		if s.Site.Secure() {
 			h.Set(echo.HeaderStrictTransportSecurity, "max-age=31536000; includeSubDomains")
 		}
+		if c.Request().URL.Path == poolapi.Path { // SDKs report it, of answers that are no operation's too
+			h.Set(poolapi.RequestIDHeader, web.RequestID(c.Request().Context()))
+		}
 		return next(c)
 	}
 }

@@ -65,7 +65,7 @@ func applyFile(cmd *cobra.Command, cfg *config.Config, path string, dryRun bool)
 	if err != nil {
 		return err
 	}
-	err = control.Call(cmd.Context(), socketOf(cfg), "apply", control.Apply{Path: path, Env: used, DryRun: dryRun}, cmd.OutOrStdout())
+	err = askServing(cmd.Context(), cfg, "apply", control.Apply{Path: path, Env: used, DryRun: dryRun}, cmd.OutOrStdout())
 	if !errors.Is(err, control.ErrNotServing) {
 		return err
 	}
@@ -83,7 +83,7 @@ func applyFile(cmd *cobra.Command, cfg *config.Config, path string, dryRun bool)
 
 // openForDryRun is openNode, but what does not exist yet is created elsewhere and gone when the node is closed.
 func openForDryRun(ctx context.Context, cfg *config.Config, log *slog.Logger) (*node, error) {
-	exists, err := storeExists(cfg)
+	exists, err := storeExists(ctx, cfg)
 	if err != nil {
 		return nil, err
 	}
@@ -95,7 +95,7 @@ func openForDryRun(ctx context.Context, cfg *config.Config, log *slog.Logger) (*
 		return nil, err
 	}
 	empty := *cfg
-	empty.Store.Path = filepath.Join(dir, "weir.db")
+	empty.Store = config.Store{Kind: config.StoreBolt, Path: filepath.Join(dir, "weir.db")}
 	empty.SealingKeys = config.SealingKeys{File: filepath.Join(dir, "sealing.keys"), Create: true}
 	n, err := openNode(ctx, &empty, log)
 	if err != nil {

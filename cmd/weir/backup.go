@@ -30,11 +30,14 @@ The copy is sealed under the same sealing keys: keep those as well, in another p
 			if err != nil {
 				return err
 			}
+			if err := onlyFiles(cfg, "weir backup"); err != nil {
+				return err
+			}
 			to, err := filepath.Abs(args[0])
 			if err != nil {
 				return err
 			}
-			err = control.Call(cmd.Context(), socketOf(cfg), "backup", control.Backup{Path: to}, cmd.OutOrStdout())
+			err = askServing(cmd.Context(), cfg, "backup", control.Backup{Path: to}, cmd.OutOrStdout())
 			if !errors.Is(err, control.ErrNotServing) {
 				return err
 			}
@@ -47,14 +50,14 @@ The copy is sealed under the same sealing keys: keep those as well, in another p
 
 // backupFile copies a store that no process serves. It needs no sealing keys.
 func backupFile(cmd *cobra.Command, cfg *config.Config, to string) error {
-	exists, err := storeExists(cfg)
+	exists, err := storeExists(cmd.Context(), cfg)
 	if err != nil {
 		return err
 	}
 	if !exists {
 		return fault.New(fault.Config, "store: there is nothing to back up: "+cfg.Store.Path+" does not exist.", nil)
 	}
-	db, err := openStore(cfg, logger(cfg.Log, cmd.ErrOrStderr()))
+	db, err := openFile(cfg, logger(cfg.Log, cmd.ErrOrStderr()))
 	if err != nil {
 		return err
 	}
@@ -94,6 +97,9 @@ The whole backup is checked before it gets its name, and then whether the sealin
 			if err != nil {
 				return err
 			}
+			if err := onlyFiles(cfg, "weir restore"); err != nil {
+				return err
+			}
 			return restore(cmd, cfg, args[0])
 		},
 	}
@@ -102,7 +108,7 @@ The whole backup is checked before it gets its name, and then whether the sealin
 }
 
 func restore(cmd *cobra.Command, cfg *config.Config, from string) error {
-	exists, err := storeExists(cfg)
+	exists, err := storeExists(cmd.Context(), cfg)
 	if err != nil {
 		return err
 	}

@@ -15,7 +15,11 @@ import (
 func socketOf(cfg *config.Config) string { return cfg.Store.Path + ".sock" }
 
 // openControl adds the door for the command line. Without it serving goes on: only apply, export, backup, trace and user while serving need it.
+// Beside a database nothing needs it.
 func (n *node) openControl(ctx context.Context, ds *doors) {
+	if n.bolt == nil {
+		return
+	}
 	l, err := control.Listen(socketOf(n.cfg))
 	if err != nil {
 		n.log.LogAttrs(ctx, slog.LevelWarn, "no control socket: weir apply, weir export, weir backup, weir trace and weir user will not work while this process serves",

@@ -56,7 +56,7 @@ process serves the store, that process reads it.`,
 }
 
 func exportTo(cmd *cobra.Command, cfg *config.Config, ask control.Export, out io.Writer) error {
-	err := control.Call(cmd.Context(), socketOf(cfg), "export", ask, out)
+	err := askServing(cmd.Context(), cfg, "export", ask, out)
 	if !errors.Is(err, control.ErrNotServing) {
 		return err
 	}

@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"net/url"
 	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -45,7 +44,7 @@ type node struct {
 	log       *slog.Logger
 	now       func() time.Time
 	engine    store.Engine
-	bolt      *bolt.DB
+	bolt      *bolt.DB // the engine where it is a file, else nil
 	ring      *secret.Ring
 	metrics   *server.Metrics
 	audit     audit.Recorder
@@ -78,32 +77,12 @@ func configFlag(cmd *cobra.Command, file *string) {
 }
 
 // loadConfig reads weir.yaml.
-func loadConfig(file string) (*config.Config, error) {
-	cfg, err := config.Load(file, os.LookupEnv)
-	if err == nil && cfg.Store.Kind != config.StoreBolt {
-		return nil, fault.New(fault.Config, file+": store: this release keeps its data in one file of this machine and has no "+
-			"store in MongoDB yet: write bolt:PATH.", nil)
-	}
-	return cfg, err
-}
-
-// storeExists reports whether the store's file is there, and fails where it could not be: its directory is missing.
-func storeExists(cfg *config.Config) (bool, error) {
-	_, err := os.Stat(cfg.Store.Path)
-	if !errors.Is(err, fs.ErrNotExist) {
-		return err == nil, err
-	}
-	dir := filepath.Dir(cfg.Store.Path)
-	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
-		return false, fault.New(fault.Config, "store: the directory "+dir+" does not exist: create it for the user that weir runs as.", err)
-	}
-	return false, nil
-}
+func loadConfig(file string) (*config.Config, error) { return config.Load(file, os.LookupEnv) }
 
 // openNode opens the store and wires the process. A store that does not exist is created. The caller closes it.
 func openNode(ctx context.Context, cfg *config.Config, log *slog.Logger) (*node, error) {
 	n := &node{cfg: cfg, log: log, now: time.Now, metrics: server.NewMetrics(version())}
-	ring, warnings, err := openRing(cfg)
+	ring, warnings, err := openRing(ctx, cfg)
 	if err != nil {
 		return nil, err
 	}
@@ -111,14 +90,13 @@ func openNode(ctx context.Context, cfg *config.Config, log *slog.Logger) (*node,
 		log.LogAttrs(ctx, slog.LevelWarn, "configuration", slog.String("warning", w))
 	}
 	n.ring = ring
-	if n.bolt, err = openStore(cfg, log); err != nil {
+	if n.engine, n.bolt, err = openStore(ctx, cfg, log); err != nil {
 		return nil, err
 	}
-	n.engine = n.bolt
 	if err := store.CheckRing(ctx, n.engine, ring); err != nil {
 		_ = n.engine.Close() // the reason why it is closed says more
 		if errors.Is(err, store.ErrWrongRing) {
-			return nil, fault.New(fault.Config, "sealing_keys: these keys do not open the store "+cfg.Store.Path+
+			return nil, fault.New(fault.Config, "sealing_keys: these keys do not open the store "+storeName(cfg)+
 				", which was made with others: put those back. Nothing was changed.", err)
 		}
 		return nil, err
@@ -129,35 +107,27 @@ func openNode(ctx context.Context, cfg *config.Config, log *slog.Logger) (*node,
 
 // openRing reads the sealing keys, and makes new ones for a new store alone: beside an old one they would only
 // hide that its own are lost.
-func openRing(cfg *config.Config) (*secret.Ring, []string, error) {
-	exists, err := storeExists(cfg)
+func openRing(ctx context.Context, cfg *config.Config) (*secret.Ring, []string, error) {
+	exists, err := storeExists(ctx, cfg)
 	if err != nil {
 		return nil, nil, err
 	}
 	keys := cfg.SealingKeys
 	if _, err := os.Stat(keys.File); exists && keys.Create && errors.Is(err, fs.ErrNotExist) {
-		return nil, nil, fault.New(fault.Config, "sealing_keys: "+keys.File+" does not exist, but the store "+cfg.Store.Path+
+		return nil, nil, fault.New(fault.Config, "sealing_keys: "+keys.File+" does not exist, but the store "+storeName(cfg)+
 			" does, and no other keys can open it: bring the file back from its copy. Nothing was changed.", err)
 	}
 	return keys.Open(os.LookupEnv)
 }
 
-func openStore(cfg *config.Config, log *slog.Logger) (*bolt.DB, error) {
-	db, err := bolt.Open(cfg.Store.Path, bolt.Options{Now: time.Now, Logger: log})
-	if errors.Is(err, bolt.ErrLocked) {
-		return nil, fmt.Errorf("store: %w; a store belongs to one process: stop the other, or try again if it is just starting or stopping", err)
-	}
-	return db, err
-}
-
-// onStopped does something with a store that no process serves. things are what is looked for there. A store that does not exist is not made.
+// onStopped does something with a store that no process serves, or with one that many may use. things are what is looked for there. A store that does not exist is not made.
 func onStopped(cmd *cobra.Command, cfg *config.Config, things string, do func(*node) error) error {
-	exists, err := storeExists(cfg)
+	exists, err := storeExists(cmd.Context(), cfg)
 	if err != nil {
 		return err
 	}
 	if !exists {
-		return fault.New(fault.Config, "store: there are no "+things+": "+cfg.Store.Path+" does not exist.", nil)
+		return fault.New(fault.Config, "store: there are no "+things+": the store "+storeName(cfg)+" does not exist.", nil)
 	}
 	n, err := openNode(cmd.Context(), cfg, logger(cfg.Log, cmd.ErrOrStderr()))
 	if err != nil {

@@ -42,7 +42,7 @@ the store, that process reads the trace.`, listedTraces),
 			if err != nil {
 				return err
 			}
-			err = control.Call(cmd.Context(), socketOf(cfg), "trace", ask, cmd.OutOrStdout())
+			err = askServing(cmd.Context(), cfg, "trace", ask, cmd.OutOrStdout())
 			if !errors.Is(err, control.ErrNotServing) {
 				return err
 			}

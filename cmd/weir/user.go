@@ -69,7 +69,7 @@ func userAction(action, short, long string) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			err = control.Call(cmd.Context(), socketOf(cfg), "user", ask, cmd.OutOrStdout())
+			err = askServing(cmd.Context(), cfg, "user", ask, cmd.OutOrStdout())
 			if !errors.Is(err, control.ErrNotServing) {
 				return err
 			}

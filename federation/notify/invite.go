@@ -36,7 +36,8 @@ func (i Invitation) Write(m Medium, username string, password secret.Text) (subj
 	}
 	if m == Email {
 		subject, text = i.EmailSubject, i.EmailMessage
-		if subject == "" {
+		// A line break, which the model allows, would begin another header.
+		if subject = strings.Join(strings.Fields(subject), " "); subject == "" {
 			subject = defaultSubject
 		}
 		if text == "" {

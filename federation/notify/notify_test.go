@@ -23,6 +23,7 @@ func TestInvitations(t *testing.T) {
 		"our own SMS":   {notify.Invitation{}, notify.SMS, "jane", "", "Your user name is jane, your temporary password " + hush},
 		"their SMS":     {notify.Invitation{SMSMessage: "{####} for {username}"}, notify.SMS, "<jane>", "", hush + " for <jane>"},
 		"their e-mail":  {notify.Invitation{EmailSubject: "Hello", EmailMessage: "<i>{username}</i> {####}"}, notify.Email, "<script>", "Hello", "<i>&lt;script&gt;</i> a&lt;b&amp;&#34;1"},
+		"lines":         {notify.Invitation{EmailSubject: " Hello\r\nBcc: eve@example.com\u2028\v", EmailMessage: "{####}"}, notify.Email, "jane", "Hello Bcc: eve@example.com", "a&lt;b&amp;&#34;1"},
 		"a name like a": {notify.Invitation{SMSMessage: "{username} {####}"}, notify.SMS, "{####}{username}", "", "{####}{username} " + hush},
 		"twice":         {notify.Invitation{SMSMessage: "{####}{####}"}, notify.SMS, "jane", "", hush + hush},
 	} {

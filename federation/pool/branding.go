@@ -1,8 +1,10 @@
 package pool
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/weir-id/weir/federation/fault"
@@ -34,7 +36,8 @@ func (d *Directory) looks() *store.Kind[Look] {
 
 func lookKey(poolID, clientID string) string { return poolID + "/" + clientID }
 
-// SetLook replaces the CSS (nil keeps it) and the image (nil keeps it) of a client, or of AllClients. Errors: fault.Invalid, fault.NotFound
+// SetLook replaces the CSS (nil keeps it) and the image (nil keeps it) of a client, or of AllClients. With neither it takes the look away, as
+// Terraform's provider does for lack of another operation: that of all clients then counts for the client again. Errors: fault.Invalid, fault.NotFound
 // for pool and client.
 func (d *Directory) SetLook(ctx context.Context, poolID, clientID string, css *string, image []byte) (Look, error) {
 	if err := d.lookOwner(ctx, poolID, clientID); err != nil {
@@ -42,6 +45,19 @@ func (d *Directory) SetLook(ctx context.Context, poolID, clientID string, css *s
 	}
 	if len(image) > maxLook || (css != nil && (len(*css) > maxLook || !storable(*css))) {
 		return Look{}, fault.New(fault.Invalid, "CSS and image must not be larger than 128 KB.", nil)
+	}
+	if css != nil && strings.Contains(strings.ToLower(*css), "</style") {
+		return Look{}, fault.New(fault.Invalid, "CSS must not hold the end of a style element.", nil)
+	}
+	if len(image) > 0 && !isImage(image) {
+		return Look{}, fault.New(fault.Invalid, "ImageFile must be an image of the type PNG or JPEG.", nil)
+	}
+	if css == nil && image == nil {
+		err := d.looks().Delete(ctx, lookKey(poolID, clientID))
+		if errors.Is(err, store.ErrNotFound) {
+			err = nil
+		}
+		return Look{}, storeFault("take UI customization away", err, noPool)
 	}
 	set := func(l *Look) error {
 		if css != nil {
@@ -79,6 +95,11 @@ func (d *Directory) SetLook(ctx context.Context, poolID, clientID string, css *s
 		return l, nil
 	}
 	return Look{}, storeFault("set UI customization", store.ErrConflict, noPool)
+}
+
+// isImage reports whether data begins as a PNG or JPEG file does. Anything else, SVG first of all, could have scripts in it for whoever is shown it.
+func isImage(data []byte) bool {
+	return bytes.HasPrefix(data, []byte("\x89PNG\r\n\x1a\n")) || bytes.HasPrefix(data, []byte("\xff\xd8\xff"))
 }
 
 // LookOf returns the look of a client, or that of all clients where it has none; a zero Look where there is neither. Errors: fault.NotFound for pool and client.

@@ -151,7 +151,11 @@ func (d *Directory) DeleteClient(ctx context.Context, poolID, id string) error {
 	if _, err := d.clientOf(ctx, poolID, id); err != nil {
 		return err
 	}
-	_, err := d.clients().Take(ctx, id)
+	// Before, so that a deletion that ends here can be repeated; and after, for a look that was set meanwhile.
+	err := d.looks().Delete(ctx, lookKey(poolID, id))
+	if err == nil {
+		_, err = d.clients().Take(ctx, id)
+	}
 	if err == nil {
 		err = d.looks().Delete(ctx, lookKey(poolID, id))
 	}

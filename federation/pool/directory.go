@@ -147,7 +147,7 @@ func storeFault(operation string, err error, missing string) error {
 		return fault.New(fault.NotFound, missing, cause)
 	case errors.Is(err, store.ErrConflict):
 		return fault.New(fault.Conflict, "It was changed by somebody else at the same time. Try again.", fmt.Errorf("%w: %w", ErrConcurrent, cause))
-	case errors.Is(err, store.ErrUnavailable):
+	case errors.Is(err, store.ErrUnavailable), errors.Is(err, context.DeadlineExceeded): // many writers of one document, or a slow disk
 		return fault.New(fault.Unavailable, "The directory cannot be reached right now. Try again.", cause)
 	}
 	return fault.New(fault.Internal, "Something went wrong on our side.", cause)

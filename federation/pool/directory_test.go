@@ -355,3 +355,15 @@ func TestDeletePoolTakesEverythingAlong(t *testing.T) {
 		t.Errorf("a user of another pool: %v", err)
 	}
 }
+
+// A request that had to wait for too long is one to try again, which clients do of what is unavailable.
+func TestWhatTakesTooLongIsToBeTriedAgain(t *testing.T) {
+	f := newFixture(t)
+	p := withNames(t, f, nil, nil)
+	late, cancel := context.WithTimeout(t.Context(), 0)
+	defer cancel()
+	_, err := f.ChangePool(late, p.ID, func(p *pool.Pool) error { p.Name = "other"; return nil })
+	wantCode(t, err, fault.Unavailable)
+	_, err = f.User(late, p.ID, "somebody")
+	wantCode(t, err, fault.Unavailable)
+}

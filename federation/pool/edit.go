@@ -10,8 +10,12 @@ import (
 	"github.com/weir-id/weir/federation/store"
 )
 
-// ErrNotWritable: the application may not write the attribute.
-var ErrNotWritable = errors.New("the application may not write an attribute")
+var (
+	// ErrNotWritable: the application may not write the attribute.
+	ErrNotWritable = errors.New("the application may not write an attribute")
+	// ErrUnverified: a new value counts only after a code that is sent to it has come back, and no codes are sent yet.
+	ErrUnverified = errors.New("an attribute would have to be verified first")
+)
 
 // UpdateAttributes sets attributes of a user for an administrator; an empty value deletes one. An address or number that changes counts as not
 // verified unless the same call says that it is. Immutable attributes keep their value, required ones keep one.
@@ -26,7 +30,8 @@ func (d *Directory) DeleteAttributes(ctx context.Context, poolID, sub string, na
 }
 
 // UpdateOwnAttributes is UpdateAttributes for the person, through an application: only what its WriteAttributes name, never what is
-// developer-only, and never whether something is verified. Errors: as of UpdateAttributes, and fault.Denied with ErrNotWritable.
+// developer-only, never whether something is verified, and no address or number that would have to be verified before it counts.
+// Errors: as of UpdateAttributes, and fault.Denied with ErrNotWritable or ErrUnverified.
 func (d *Directory) UpdateOwnAttributes(ctx context.Context, c Client, sub string, set map[string]string) (User, error) {
 	p, err := d.Pool(ctx, c.PoolID)
 	if err != nil {
@@ -38,7 +43,31 @@ func (d *Directory) UpdateOwnAttributes(ctx context.Context, c Client, sub strin
 			return User{}, fault.New(fault.Denied, "A client attempted to write unauthorized attribute", ErrNotWritable)
 		}
 	}
+	u, err := d.User(ctx, c.PoolID, sub)
+	if err != nil {
+		return User{}, err
+	}
+	if p.needsCode(u, set) {
+		return User{}, fault.New(fault.Denied, "The new value would have to be verified, and verification codes are not supported yet: an administrator can change it.", ErrUnverified)
+	}
 	return d.edit(ctx, c.PoolID, sub, set, false)
+}
+
+// needsCode reports whether the changes have a value that may not count before it is verified: one that the pool's settings name, or one that the
+// user signs in with. Whoever put somebody else's address there would be found under it, and taken for them.
+func (p Pool) needsCode(u User, set map[string]string) bool {
+	var named []string
+	if s := p.Settings.UserAttributeUpdateSettings; s != nil {
+		named = s.AttributesRequireVerificationBeforeUpdate
+	}
+	for name, v := range set {
+		same := v == "" || foldIndexed(name, v) == foldIndexed(name, u.Attributes[name])
+		signsIn := slices.Contains(p.UsernameAttributes, name) && slices.Contains(u.Aliases, name)
+		if !same && (signsIn || slices.Contains(named, name)) {
+			return true
+		}
+	}
+	return false
 }
 
 // DeleteOwnAttributes is DeleteAttributes for the person, through an application. Errors: as of UpdateOwnAttributes.

@@ -201,22 +201,7 @@ func (d *Directory) DeleteGroup(ctx context.Context, poolID, name string) error 
 // Groups returns a page of up to limit (1 to 1,000) groups of a pool in the order of their names, and the cursor of the next page, ""
 // at the end. Errors: fault.NotFound for the pool, fault.Invalid for a limit or a cursor that is not valid.
 func (d *Directory) Groups(ctx context.Context, poolID, after string, limit int) ([]Group, string, error) {
-	if _, err := d.Pool(ctx, poolID); err != nil {
-		return nil, "", err
-	}
-	if err := checkLimit(limit); err != nil {
-		return nil, "", err
-	}
-	of := "groups\x00" + poolID
-	after, err := d.openCursor(after, of)
-	if err != nil {
-		return nil, "", err
-	}
-	page, next, err := d.groups().List(ctx, indexPrefix("pool", poolID, ""), after, limit)
-	if err != nil {
-		return nil, "", storeFault("list groups", err, noPool)
-	}
-	return values(page), d.sealCursor(next, of), nil
+	return pageOf(ctx, d, d.groups(), poolID, "groups", after, limit)
 }
 
 // GroupsOf returns the groups of a user in the order of precedence: the lowest number first, none last, then by name. A user without groups

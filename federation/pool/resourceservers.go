@@ -139,22 +139,7 @@ func (d *Directory) storedServer(ctx context.Context, poolID, identifier string)
 // ResourceServers returns a page of up to limit (1 to 1,000) resource servers of a pool in the order of their identifiers, and the cursor of the next
 // page, "" at the end. Errors: fault.NotFound for the pool, fault.Invalid for a limit or a cursor.
 func (d *Directory) ResourceServers(ctx context.Context, poolID, after string, limit int) ([]ResourceServer, string, error) {
-	if _, err := d.storedPool(ctx, poolID); err != nil {
-		return nil, "", err
-	}
-	if err := checkLimit(limit); err != nil {
-		return nil, "", err
-	}
-	of := "resource servers\x00" + poolID
-	after, err := d.openCursor(after, of)
-	if err != nil {
-		return nil, "", err
-	}
-	page, next, err := d.servers().List(ctx, indexPrefix("pool", poolID, ""), after, limit)
-	if err != nil {
-		return nil, "", storeFault("list resource servers", err, noPool)
-	}
-	return values(page), d.sealCursor(next, of), nil
+	return pageOf(ctx, d, d.servers(), poolID, "resource servers", after, limit)
 }
 
 // UpdateResourceServer replaces name and scopes of a resource server. Clients lose the scopes that it has no more, see DeleteResourceServer.

@@ -83,7 +83,7 @@ func TestLooks(t *testing.T) {
 	if l, err := f.LookOf(t.Context(), p.ID, c.ID); err != nil || !l.Created.IsZero() {
 		t.Errorf("none: %+v, error %v", l, err)
 	}
-	if _, err := f.SetLook(t.Context(), p.ID, pool.AllClients, ptr(".a{}"), []byte("image")); err != nil {
+	if _, err := f.SetLook(t.Context(), p.ID, pool.AllClients, ptr(".a{}"), []byte("\xff\xd8\xffimage")); err != nil {
 		t.Fatal(err)
 	}
 	if l, err := f.LookOf(t.Context(), p.ID, c.ID); err != nil || l.ClientID != pool.AllClients || l.CSS != ".a{}" {
@@ -92,11 +92,19 @@ func TestLooks(t *testing.T) {
 	if _, err := f.SetLook(t.Context(), p.ID, c.ID, ptr(".b{}"), nil); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := f.SetLook(t.Context(), p.ID, c.ID, nil, []byte("logo")); err != nil {
+	if _, err := f.SetLook(t.Context(), p.ID, c.ID, nil, []byte("\xff\xd8\xfflogo")); err != nil {
 		t.Fatal(err)
 	}
-	if l, err := f.LookOf(t.Context(), p.ID, c.ID); err != nil || l.ClientID != c.ID || l.CSS != ".b{}" || !bytes.Equal(l.Image, []byte("logo")) {
+	if l, err := f.LookOf(t.Context(), p.ID, c.ID); err != nil || l.ClientID != c.ID || l.CSS != ".b{}" || !bytes.Equal(l.Image, []byte("\xff\xd8\xfflogo")) {
 		t.Errorf("its own: %+v, error %v", l, err)
+	}
+	for range 2 {
+		if l, err := f.SetLook(t.Context(), p.ID, c.ID, nil, nil); err != nil || !l.Created.IsZero() {
+			t.Errorf("taken away: %+v, error %v", l, err)
+		}
+	}
+	if l, err := f.LookOf(t.Context(), p.ID, c.ID); err != nil || l.ClientID != pool.AllClients {
+		t.Errorf("that of all again: %+v, error %v", l, err)
 	}
 	_, err = f.SetLook(t.Context(), p.ID, c.ID, nil, make([]byte, 128*1024+1))
 	wantCode(t, err, fault.Invalid)

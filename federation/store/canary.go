@@ -15,6 +15,15 @@ type canary struct {
 	Purpose string `json:"purpose"`
 }
 
+// Sealed reports whether something was sealed in the store already, so that only one set of keys can open it.
+func Sealed(ctx context.Context, e Engine) (bool, error) {
+	_, err := e.Get(ctx, "meta", "sealing")
+	if errors.Is(err, ErrNotFound) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
 // CheckRing finds out whether ring belongs to the store, before anything is read or written under it: the first call
 // leaves a sealed document behind, later ones open it. Errors: ErrWrongRing, and the engine's.
 func CheckRing(ctx context.Context, e Engine, ring *secret.Ring) error {

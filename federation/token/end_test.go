@@ -133,7 +133,7 @@ func TestCodeUnderWayEndsWithItsSession(t *testing.T) {
 func TestSessionOutlivesRevokedTokensAndCanStillBeEnded(t *testing.T) {
 	w := newWorld(t, "ES256")
 	g, refresh := w.login(t)
-	if err := w.grants.Revoke(t.Context(), refresh, w.client.ID); err != nil {
+	if _, err := w.grants.Revoke(t.Context(), refresh, w.client.ID); err != nil {
 		t.Fatal(err)
 	}
 	if n, err := w.grants.EndUser(t.Context(), w.pool.ID, w.user.Sub); err != nil || n != 1 {

@@ -354,7 +354,7 @@ func TestDocumentOutlivesEverythingThatNeedsIt(t *testing.T) {
 	if got, want := expires(), 31*24*time.Hour; got != want {
 		t.Errorf("spent: expires after %v, want %v (refresh token and the last access token)", got, want)
 	}
-	if err := w.grants.Revoke(t.Context(), refresh, w.client.ID); err != nil {
+	if _, err := w.grants.Revoke(t.Context(), refresh, w.client.ID); err != nil {
 		t.Fatal(err)
 	}
 	if got := expires(); got != token.MaxTokenLife {

@@ -248,3 +248,6 @@ func readFile(t testing.TB, name string) []byte {
 	}
 	return raw
 }
+
+// second is the error of a call that returns something else as well.
+func second[T any](_ T, err error) error { return err }

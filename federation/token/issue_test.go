@@ -73,7 +73,7 @@ func TestIssuedGrantsEnd(t *testing.T) {
 			return err
 		},
 		"by the application's": func(w *world, _ token.Grant, refresh string) error {
-			return w.grants.Revoke(t.Context(), refresh, w.client.ID)
+			return second(w.grants.Revoke(t.Context(), refresh, w.client.ID))
 		},
 		"as a session of its own": func(w *world, g token.Grant, _ string) error {
 			_, err := w.grants.EndSession(t.Context(), g.SessionID)

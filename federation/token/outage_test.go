@@ -50,7 +50,7 @@ func TestOutageIsNoRefusal(t *testing.T) {
 			_, _, err := w.grants.Refresh(t.Context(), refresh, token.Refresh{ClientID: w.client.ID})
 			return err
 		},
-		"Revoke":     func() error { return w.grants.Revoke(t.Context(), refresh, w.client.ID) },
+		"Revoke":     func() error { return second(w.grants.Revoke(t.Context(), refresh, w.client.ID)) },
 		"Live":       func() error { _, err := w.grants.Live(t.Context(), g.ID); return err },
 		"Session":    func() error { _, err := w.grants.Session(t.Context(), g.SessionID); return err },
 		"EndSession": func() error { _, err := w.grants.EndSession(t.Context(), g.SessionID); return err },

@@ -90,17 +90,17 @@ func (g *Grants) Refresh(ctx context.Context, refresh string, in Refresh) (out G
 }
 
 // Revoke ends what the refresh token's grant gave, whichever token of the family it is (RFC 7009). A token
-// that is unknown, expired or revoked already is no error (section 2.2). ErrRefreshClient: it is another client's.
-func (g *Grants) Revoke(ctx context.Context, refresh, clientID string) error {
+// that is unknown, expired or revoked already is no error (section 2.2) and ends nothing. ErrRefreshClient: it is another client's.
+func (g *Grants) Revoke(ctx context.Context, refresh, clientID string) (ended bool, err error) {
 	h, ok := parseRefresh(refresh)
 	if !ok {
-		return nil
+		return false, nil
 	}
-	_, err := g.kind().Update(ctx, h.id(), func(r *record) error {
+	_, err = g.kind().Update(ctx, h.id(), func(r *record) error {
 		if err := r.admits(h, clientID); err != nil {
 			return err
 		}
-		if !r.Revoked.IsZero() {
+		if ended = r.Revoked.IsZero(); !ended {
 			return store.ErrUnchanged
 		}
 		r.revoke(g.Now().UTC(), "revoked by the client")
@@ -108,9 +108,9 @@ func (g *Grants) Revoke(ctx context.Context, refresh, clientID string) error {
 	})
 	err = outcome("revoke", err, nil, publicRefresh, ErrRefreshUnknown)
 	if errors.Is(err, ErrRefreshUnknown) {
-		return nil
+		return false, nil
 	}
-	return err
+	return ended && err == nil, err
 }
 
 // admits reports whether h is a token of this grant, valid or not, in the hands of its client.

@@ -139,13 +139,13 @@ func TestForgedTokensDoNotTouchTheFamily(t *testing.T) {
 		"right secret, wrong family":   join(raw[:16], otherRaw[16:32], raw[32:]),
 	} {
 		f.refused(forged, token.ErrRefreshUnknown)
-		if err := f.grants.Revoke(t.Context(), forged, f.client.ID); err != nil {
-			t.Errorf("%s: Revoke: %v, want nil (RFC 7009 section 2.2)", name, err)
+		if ended, err := f.grants.Revoke(t.Context(), forged, f.client.ID); err != nil || ended {
+			t.Errorf("%s: Revoke: %v, %v, want false and nil (RFC 7009 section 2.2)", name, ended, err)
 		}
 	}
 	f.in.ClientID = "someotherclient00000000001"
 	f.refused(r, token.ErrRefreshClient)
-	wantErr(t, f.grants.Revoke(t.Context(), r, f.in.ClientID), token.ErrRefreshClient)
+	wantErr(t, second(f.grants.Revoke(t.Context(), r, f.in.ClientID)), token.ErrRefreshClient)
 	f.in.ClientID = f.client.ID
 	if n := f.engine.writes(); n != 0 {
 		t.Errorf("%d writes, want none", n)
@@ -203,7 +203,7 @@ func TestRevokeEndsTheFamilyByAnyOfItsTokens(t *testing.T) {
 		by := map[string]string{"current": second, "replaced": first}[which]
 		f.engine.writes()
 		for range 2 {
-			if err := f.grants.Revoke(t.Context(), by, f.client.ID); err != nil {
+			if _, err := f.grants.Revoke(t.Context(), by, f.client.ID); err != nil {
 				t.Fatal(err)
 			}
 		}

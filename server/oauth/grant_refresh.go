@@ -36,6 +36,10 @@ func (s *Service) grantRefresh(ctx context.Context, c pool.Client, form url.Valu
 // could show more attributes (see token.Mint); a new authorization gets what the client may have now. offline_access
 // is every client's.
 func allowed(c pool.Client, g token.Grant) error {
+	if c.PoolID != g.PoolID { // the id of a client that was deleted can be given again, in any pool
+		return fault.New(fault.Invalid, "This client may no longer have what was granted. Authorize anew.",
+			fmt.Errorf("%w: client %s is of user pool %s now", token.ErrInvalidGrant, c.ID, c.PoolID))
+	}
 	for _, scope := range g.Scopes {
 		if scope != offlineAccess && !slices.Contains(c.Scopes, scope) {
 			return fault.New(fault.Invalid, "This client may no longer have what was granted. Authorize anew.",

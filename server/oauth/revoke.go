@@ -35,14 +35,16 @@ func (s *Service) Revoke(c echo.Context) error {
 	case !client.EnableTokenRevocation:
 		return &web.OAuthError{Code: "invalid_request", Err: invalid("This client has token revocation switched off (EnableTokenRevocation).")}
 	}
-	err = s.Grants.Revoke(c.Request().Context(), raw, client.ID)
+	ended, err := s.Grants.Revoke(c.Request().Context(), raw, client.ID)
 	if errors.Is(err, token.ErrInvalidGrant) { // another client's
 		return &web.OAuthError{Code: "invalid_request", Err: err}
 	}
 	if err != nil {
 		return err
 	}
-	s.Audit.Record(c.Request().Context(), audit.TokenRevoked{Pool: client.PoolID, Client: client.ID})
+	if ended {
+		s.Audit.Record(c.Request().Context(), audit.TokenRevoked{Pool: client.PoolID, Client: client.ID})
+	}
 	// The type is for clients that take nothing but JSON from an authorization server, be it empty.
 	return c.Blob(http.StatusOK, echo.MIMEApplicationJSON, nil)
 }

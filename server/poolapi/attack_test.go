@@ -7,9 +7,12 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
+	"testing/iotest"
 
 	"github.com/weir-id/weir/federation/audit"
 	"github.com/weir-id/weir/federation/pool"
@@ -97,16 +100,22 @@ func TestScopesOfAResourceServerGoWithIt(t *testing.T) {
 // A client's id that another pool has now makes no token of the first pool count again.
 func TestATokenIsOfItsClientsPool(t *testing.T) {
 	r := newRig(t)
-	token := r.signIn("ada").Text("access_token")
+	tokens := r.signIn("ada")
+	token := tokens.Text("access_token")
 	other := newPool(r, "other")
 	r.must("DeleteUserPoolClient", inPool(body{"ClientId": servertest.SPAClient}))
 	wantRefusal(t, "GetUser", r.call("GetUser", body{"AccessToken": token}), "NotAuthorizedException", "")
-	if _, err := r.Directory.CreateClient(t.Context(), pool.Client{ID: servertest.SPAClient, PoolID: other, Name: "another"}); err != nil {
+	if _, err := r.Directory.CreateClient(t.Context(), pool.Client{
+		ID: servertest.SPAClient, PoolID: other, Name: "another", OAuth: true, Flows: []string{"code"}, CallbackURLs: []string{servertest.SPAURI},
+		Scopes: []string{"openid", "email", "profile", "aws.cognito.signin.user.admin"}, EnableTokenRevocation: true,
+	}); err != nil {
 		t.Fatal(err)
 	}
 	wantRefusal(t, "GetUser", r.call("GetUser", body{"AccessToken": token}), "NotAuthorizedException", "")
 	wantRefusal(t, "UpdateUserAttributes", r.call("UpdateUserAttributes", body{"AccessToken": token,
 		"UserAttributes": []any{body{"Name": "nickname", "Value": "x"}}}), "NotAuthorizedException", "")
+	refresh := body{"ClientId": servertest.SPAClient, "RefreshToken": tokens.Text("refresh_token")}
+	wantRefusal(t, "GetTokensFromRefreshToken", r.call("GetTokensFromRefreshToken", refresh), "NotAuthorizedException", "")
 }
 
 // endless is a body that says how much of it was read.
@@ -238,5 +247,103 @@ func TestHalfCharactersAreRefused(t *testing.T) {
 		if got := ans.Text("__type"); got != kind {
 			t.Errorf("%s: %d %s, want %q", text, ans.Status, ans.Body, kind)
 		}
+	}
+}
+
+// Every answer at the API's address has an id to ask for, those that are no operation's too, and no other address has it.
+func TestEveryAnswerHasARequestID(t *testing.T) {
+	r := newRig(t)
+	for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodPut, http.MethodDelete, http.MethodOptions, http.MethodPost} {
+		ans := r.SPA().Send(r.SPA().NewRequest(method, "/", nil))
+		if id := ans.Header.Get("X-Amzn-Requestid"); id == "" || id != ans.Header.Get("X-Request-Id") {
+			t.Errorf("%s: %d %v", method, ans.Status, ans.Header)
+		}
+	}
+	if ans := r.SPA().Send(r.SPA().NewRequest(http.MethodGet, "/login", nil)); ans.Header.Get("X-Amzn-Requestid") != "" {
+		t.Errorf("a page has the id of the API: %v", ans.Header)
+	}
+}
+
+// A client that goes away in the middle of its request has failed, and not we: nobody has to be woken for it.
+func TestABodyThatBreaksOff(t *testing.T) {
+	r := newRig(t)
+	for _, name := range []string{"GetUser", "DescribeUserPool"} {
+		req := r.admin.Sign(r.admin.Request(name, inPool(nil)))
+		req.Body = io.NopCloser(iotest.ErrReader(io.ErrUnexpectedEOF))
+		rec := httptest.NewRecorder()
+		r.Handler.ServeHTTP(rec, req)
+		if rec.Code != http.StatusBadRequest || rec.Header().Get("X-Amzn-Errortype") != "SerializationException" {
+			t.Errorf("%s: %d %s", name, rec.Code, rec.Body)
+		}
+	}
+}
+
+// Only what ended is in the audit stream as revoked: anybody can send something else.
+func TestNothingIsRecordedAsRevokedThatWasNot(t *testing.T) {
+	r := newRig(t)
+	refresh := r.signIn("ada").Text("refresh_token")
+	r.Events.Take()
+	for i, c := range []struct {
+		token string
+		want  int
+	}{{"x", 0}, {refresh[:24] + "AAAA" + refresh[28:], 0}, {refresh, 1}, {refresh, 0}} {
+		r.must("RevokeToken", body{"ClientId": servertest.SPAClient, "Token": c.token})
+		if got := servertest.Names(r.Events.Take()); len(got) != c.want {
+			t.Errorf("%d: %v", i, got)
+		}
+		r.SPA().Post("/oauth2/revoke", url.Values{"token": {c.token}, "client_id": {servertest.SPAClient}})
+		if got := servertest.Names(r.Events.Take()); len(got) != 0 {
+			t.Errorf("%d, at the endpoint: %v", i, got)
+		}
+	}
+}
+
+// A client leaves no look behind that the next one of its id would have.
+func TestAClientsLookGoesWithIt(t *testing.T) {
+	r := newRig(t)
+	in := inPool(body{"ClientId": servertest.SPAClient})
+	r.must("SetUICustomization", merged(in, body{"CSS": ".a{}"}))
+	engine := r.Engine.Engine
+	r.Engine.Engine = &stuck{engine, "look"}
+	if ans := r.call("DeleteUserPoolClient", in); ans.Status != http.StatusServiceUnavailable {
+		t.Fatalf("%d %s", ans.Status, ans.Body)
+	}
+	r.Engine.Engine = engine
+	r.must("DeleteUserPoolClient", in)
+	if docs, err := r.Engine.List(t.Context(), "look", "", "", 10); err != nil || len(docs) != 0 {
+		t.Errorf("%d looks are left, %v", len(docs), err)
+	}
+}
+
+// A change that broke off in the middle is in the audit stream: what it had done until then stays.
+func TestChangesThatBreakOffAreAudited(t *testing.T) {
+	r := newRig(t)
+	r.must("DeleteUserPoolDomain", inPool(body{"Domain": "acme"}))
+	r.Engine.Engine = &stuck{r.Engine.Engine, "client"}
+	r.Events.Take()
+	r.call("DeleteUserPool", inPool(nil))
+	r.call("CreateGroup", inPool(body{"GroupName": "g"})) // refused, and changes nothing
+	want := audit.AdminChange{Operation: "DeleteUserPool", By: "key ada", Pool: servertest.PoolID, Notes: [][2]string{{"outcome", "broke off"}}}
+	if got := r.Events.Take(); len(got) != 1 || !reflect.DeepEqual(got[0], want) {
+		t.Errorf("events %+v", got)
+	}
+}
+
+// Whoever has made a provider is told so, and does not find it there when they try again: its certificate can be asked for later.
+func TestAProviderThatIsStoredIsAcknowledged(t *testing.T) {
+	r := newRig(t)
+	doc, err := servertest.SAML(t, r.Clock).Metadata()
+	if err != nil {
+		t.Fatal(err)
+	}
+	in := inPool(body{"ProviderName": "Campus", "ProviderType": "SAML", "ProviderDetails": body{"MetadataFile": string(doc)}})
+	r.Engine.SetFull("saml_keyset")
+	ans := r.call("CreateIdentityProvider", in)
+	if ans.Status != http.StatusOK || ans.JSON["IdentityProvider"].(body)["ProviderName"] != "Campus" {
+		t.Errorf("%d %s", ans.Status, ans.Body)
+	}
+	r.Engine.SetFull()
+	if r.provider("Campus")["ProviderDetails"].(body)["ActiveEncryptionCertificate"] == nil {
+		t.Error("no certificate is shown once there is one")
 	}
 }

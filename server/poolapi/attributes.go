@@ -37,6 +37,8 @@ func attributeRefused(err error) error {
 		return refuse("AliasExistsException", fault.PublicOf(err), err)
 	case errors.Is(err, pool.ErrNotWritable):
 		return refuse("NotAuthorizedException", fault.PublicOf(err), err)
+	case errors.Is(err, pool.ErrUnverified):
+		return refuse("CodeDeliveryFailureException", fault.PublicOf(err), err)
 	}
 	return err
 }

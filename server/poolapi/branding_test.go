@@ -13,7 +13,7 @@ func brandingContracts() map[string]contract {
 	return map[string]contract{
 		"SetUICustomization": {
 			in: func(*rig) body {
-				return body{"UserPoolId": servertest.PoolID, "ClientId": servertest.WebClient, "CSS": css, "ImageFile": base64.StdEncoding.EncodeToString([]byte("an image"))}
+				return body{"UserPoolId": servertest.PoolID, "ClientId": servertest.WebClient, "CSS": css, "ImageFile": base64.StdEncoding.EncodeToString([]byte("\x89PNG\r\n\x1a\nand more"))}
 			},
 			check: func(r *rig, in, out body) {
 				got := out["UICustomization"].(body)
@@ -26,7 +26,13 @@ func brandingContracts() map[string]contract {
 					r.Errorf("read back %v", again)
 				}
 			},
-			refusals: []refused{unknown},
+			refusals: []refused{
+				unknown,
+				{"an end of the style sheet", "InvalidParameterException", "style element", func(_ *rig, in body) { in["CSS"] = css + "</STYLE ><script>alert(1)</script>" }},
+				{"an image with scripts", "InvalidParameterException", "PNG or JPEG", func(_ *rig, in body) {
+					in["ImageFile"] = base64.StdEncoding.EncodeToString([]byte(`<svg xmlns="http://www.w3.org/2000/svg" onload="alert(1)"/>`))
+				}},
+			},
 		},
 		"GetUICustomization": {
 			in: func(*rig) body { return body{"UserPoolId": servertest.PoolID, "ClientId": servertest.SPAClient} },

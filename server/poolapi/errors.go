@@ -10,7 +10,6 @@ import (
 	"github.com/weir-id/weir/federation/pool"
 	"github.com/weir-id/weir/federation/pool/api"
 	"github.com/weir-id/weir/server/poolapi/sigv4"
-	"github.com/weir-id/weir/server/web"
 )
 
 // Problem is how an error of the API is written: as application/x-amz-json-1.1 with __type and message, and the type in a header too.
@@ -71,7 +70,6 @@ type problemBody struct {
 // Write answers with the problem.
 func (p Problem) Write(c echo.Context) error {
 	h := c.Response().Header()
-	h.Set(requestIDHeader, web.RequestID(c.Request().Context()))
 	h.Set("X-Amzn-Errortype", p.Type)
 	h.Set("X-Amzn-Errormessage", headerText(p.Message))
 	h.Set(echo.HeaderContentType, contentType)

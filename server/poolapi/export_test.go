@@ -76,3 +76,6 @@ var CommonErrors = []string{
 	"ResourceNotFoundException", "NotAuthorizedException",
 	"AliasExistsException", // of AdminCreateUser, which has it in its documentation and not among its errors
 }
+
+// PoolOfARN is the id in the ARN of a user pool.
+func PoolOfARN(arn string) (string, error) { return poolOfARN(arn) }

@@ -115,17 +115,12 @@ func (s *Service) removeUserFromGroup(ctx context.Context, by Caller, in *api.Ad
 	return &none{}, s.Directory.RemoveFromGroup(ctx, u.PoolID, u.Sub, in.GroupName)
 }
 
-// listGroupsForUser pages through a list that is short by its limit (pool.MaxUserGroups): the token is where the next page begins.
 func (s *Service) listGroupsForUser(ctx context.Context, by Caller, in *api.AdminListGroupsForUserRequest) (*api.AdminListGroupsForUserResponse, error) {
 	u, err := s.user(ctx, by, in.UserPoolID, in.Username)
 	if err != nil {
 		return nil, err
 	}
-	all, err := s.Directory.GroupsOf(ctx, u)
-	if err != nil {
-		return nil, err
-	}
-	page, next, err := pageOf(s, all, "groups of "+u.PoolID+"/"+u.Sub, in.NextToken, limitOf(in.Limit))
+	page, next, err := s.Directory.UserGroups(ctx, u, in.NextToken, limitOf(in.Limit))
 	if err != nil {
 		return nil, err
 	}

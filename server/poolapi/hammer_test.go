@@ -190,7 +190,7 @@ func TestNoUpdateIsLost(t *testing.T) {
 			return "AdminUpdateUserAttributes", inPool(body{"Username": user, "UserAttributes": []body{{"Name": "nickname", "Value": n}}}), late, done("nickname")
 		}
 		// Meanwhile the rest of the pool and the user is written, too.
-		if blow%2 == 0 {
+		if blow == 6 {
 			return "SetUserPoolMfaConfig", inPool(body{"MfaConfiguration": "OPTIONAL", "SoftwareTokenMfaConfiguration": body{"Enabled": true}}), late, func() {}
 		}
 		return "AdminEnableUser", inPool(body{"Username": user}), late, func() {}

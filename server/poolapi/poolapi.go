@@ -9,6 +9,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"mime"
@@ -52,12 +53,14 @@ type Service struct {
 // Path is where the API is.
 const Path = "/"
 
+// RequestIDHeader carries the id of the request in every answer at Path; it is for the middleware to set.
+const RequestIDHeader = "X-Amzn-Requestid"
+
 // The names on the wire.
 const (
-	requestIDHeader = "X-Amzn-Requestid"
-	targetHeader    = "X-Amz-Target"
-	targetPrefix    = "AWSCognitoIdentityProviderService."
-	contentType     = "application/x-amz-json-1.1"
+	targetHeader = "X-Amz-Target"
+	targetPrefix = "AWSCognitoIdentityProviderService."
+	contentType  = "application/x-amz-json-1.1"
 )
 
 // Prepare checks the table of operations against the model. It is called once, before the first Call; an error is a defect of this build.
@@ -73,7 +76,7 @@ func CrossOrigin() echo.MiddlewareFunc {
 		AllowOrigins: []string{"*"},
 		AllowMethods: []string{http.MethodPost, http.MethodOptions},
 		// The headers that the script asks for are allowed: SDKs add their own, and none has a meaning but those that are signed.
-		ExposeHeaders: []string{"X-Amzn-Requestid", "X-Amzn-Errortype", "X-Amzn-Errormessage", "Date"},
+		ExposeHeaders: []string{RequestIDHeader, "X-Amzn-Errortype", "X-Amzn-Errormessage", "Date"},
 		MaxAge:        600,
 	})
 }
@@ -92,7 +95,6 @@ func OperationOf(c echo.Context) string {
 
 // Call serves POST /.
 func (s *Service) Call(c echo.Context) error {
-	c.Response().Header().Set(requestIDHeader, web.RequestID(c.Request().Context()))
 	op, body, err := s.read(c)
 	if err != nil {
 		return err
@@ -143,11 +145,21 @@ func (s *Service) body(r *http.Request, op operation) ([]byte, error) {
 		if err := s.Signatures.Announced(r); err != nil {
 			return nil, s.refusedCall(r.Context(), op, sigv4.Key{}, err)
 		}
-		return io.ReadAll(r.Body)
+		return readAll(r.Body)
 	}
-	body, err := io.ReadAll(io.LimitReader(r.Body, strangersBody+1))
+	body, err := readAll(io.LimitReader(r.Body, strangersBody+1))
 	if len(body) > strangersBody {
 		err = fault.New(fault.TooLarge, "The request is too large.", nil)
+	}
+	return body, err
+}
+
+// readAll reads a body. One that breaks off is the client's failure.
+func readAll(r io.Reader) ([]byte, error) {
+	body, err := io.ReadAll(r)
+	var tooLarge *echo.HTTPError // of the route's bound
+	if err != nil && !errors.As(err, &tooLarge) {
+		err = refuse(api.SerializationException, "The body of the request could not be read.", err)
 	}
 	return body, err
 }
@@ -184,10 +196,10 @@ func (s *Service) call(c echo.Context, op operation, body []byte) (any, error) {
 		return nil, err
 	}
 	out, err := op.run(s, ctx, by, in)
+	s.recordChange(ctx, op, by, in, err)
 	if err != nil {
 		return nil, err
 	}
-	s.recordChange(ctx, op, by, in)
 	return out, nil
 }
 
@@ -244,10 +256,15 @@ func (s *Service) withinPolicy(key sigv4.Key, op operation, in api.Input) error 
 // filtered are the operations that name no pool and show a limited key only what it may see.
 var filtered = []string{"ListUserPools", "DescribeUserPoolDomain"}
 
-// recordChange is the audit event of an administrator's change. End users' operations have events of their own.
-func (s *Service) recordChange(ctx context.Context, op operation, by Caller, in api.Input) {
-	if op.access != admin || reads(op.name) {
+// recordChange is the audit event of an administrator's change, and of one that broke off: what it had changed until then stays. A call that was
+// refused changed nothing. End users' operations have events of their own.
+func (s *Service) recordChange(ctx context.Context, op operation, by Caller, in api.Input, err error) {
+	brokeOff := err != nil && ProblemOf(err).Status >= http.StatusInternalServerError
+	if op.access != admin || reads(op.name) || err != nil && !brokeOff {
 		return
+	}
+	if brokeOff {
+		by.Note("outcome", "broke off")
 	}
 	e := audit.AdminChange{Operation: op.name, By: by.By(), Pool: in.Text("UserPoolId"), Notes: by.notes.list()}
 	for _, member := range named {

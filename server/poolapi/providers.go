@@ -33,8 +33,7 @@ func (s *Service) createProvider(ctx context.Context, _ Caller, in *api.CreateId
 	if err != nil {
 		return nil, identifierTaken(err)
 	}
-	shown, err := s.providerType(ctx, ip)
-	return &api.CreateIdentityProviderResponse{IdentityProvider: shown}, err
+	return &api.CreateIdentityProviderResponse{IdentityProvider: s.written(ctx, ip)}, nil
 }
 
 func (s *Service) describeProvider(ctx context.Context, _ Caller, in *api.DescribeIdentityProviderRequest) (*api.DescribeIdentityProviderResponse, error) {
@@ -53,8 +52,7 @@ func (s *Service) updateProvider(ctx context.Context, _ Caller, in *api.UpdateId
 	if err != nil {
 		return nil, providerMissing(in.ProviderName, identifierTaken(err))
 	}
-	shown, err := s.providerType(ctx, ip)
-	return &api.UpdateIdentityProviderResponse{IdentityProvider: shown}, err
+	return &api.UpdateIdentityProviderResponse{IdentityProvider: s.written(ctx, ip)}, nil
 }
 
 func (s *Service) deleteProvider(ctx context.Context, _ Caller, in *api.DeleteIdentityProviderRequest) (*none, error) {
@@ -84,6 +82,12 @@ func (s *Service) providerByIdentifier(
 	}
 	shown, err := s.providerType(ctx, ip)
 	return &api.GetIdentityProviderByIdentifierResponse{IdentityProvider: shown}, err
+}
+
+// written is a provider that has just been stored. What its kind adds may be missing: an error would say that nothing was stored.
+func (s *Service) written(ctx context.Context, ip pool.IdentityProvider) *api.IdentityProviderType {
+	shown, _ := s.providerType(ctx, ip) // always there
+	return shown
 }
 
 // providerType shows a provider as it was given, without its private key, and with what its kind adds.

@@ -112,6 +112,20 @@ func TestTerraformsWayWithAnIdentityProvider(t *testing.T) {
 			ProviderDetails:  map[string]string{"client_id": "weir.apps.googleusercontent.com", "client_secret": "a secret of weir", "authorize_scopes": "openid email"},
 			AttributeMapping: map[string]string{"email": "email", "username": "sub"},
 		},
+		// With what the original adds by itself, which people write into their configuration to have no changes in their plans.
+		types.IdentityProviderTypeTypeFacebook: {
+			ProviderDetails: map[string]string{"client_id": "1234567890", "client_secret": "a secret of weir", "authorize_scopes": "public_profile,email", "api_version": "v19.0",
+				"attributes_url": "https://graph.facebook.com/v19.0/me?fields=", "attributes_url_add_attributes": "true",
+				"authorize_url": "https://www.facebook.com/v19.0/dialog/oauth", "token_request_method": "GET",
+				"token_url": "https://graph.facebook.com/v19.0/oauth/access_token"},
+			AttributeMapping: map[string]string{"email": "email", "username": "id"},
+		},
+		types.IdentityProviderTypeTypeLoginWithAmazon: {
+			ProviderDetails: map[string]string{"client_id": "amzn1.application-oa2-client.0123456789abcdef0123456789abcdef", "client_secret": "a secret of weir",
+				"authorize_scopes": "profile", "attributes_url": "https://api.amazon.com/user/profile", "attributes_url_add_attributes": "false",
+				"authorize_url": "https://www.amazon.com/ap/oa", "token_request_method": "POST", "token_url": "https://api.amazon.com/auth/o2/token"},
+			AttributeMapping: map[string]string{"email": "email", "username": "user_id"},
+		},
 		types.IdentityProviderTypeTypeSaml: {
 			ProviderDetails:  map[string]string{"MetadataFile": samlMetadata(t, r), "IDPSignout": "false", "EncryptedResponses": "true"},
 			AttributeMapping: map[string]string{"email": "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/emailaddress"},
@@ -138,6 +152,23 @@ func TestTerraformsWayWithAnIdentityProvider(t *testing.T) {
 			wantDetails(t, kind, sent.ProviderDetails, changed.ProviderDetails)
 			if !maps.Equal(changed.AttributeMapping, mapping) || !reflect.DeepEqual(changed.IdpIdentifiers, got.IdpIdentifiers) {
 				t.Errorf("after an update of the mapping: %+v", changed)
+			}
+			// New details are all that was read with the change in it, but for the certificate; lists and maps without an entry take all entries away.
+			details := maps.Clone(changed.ProviderDetails)
+			delete(details, "ActiveEncryptionCertificate")
+			if kind == types.IdentityProviderTypeTypeSaml {
+				details["IDPSignout"] = "true"
+			} else {
+				details["client_secret"] = "another secret of weir"
+			}
+			update = &cognito.UpdateIdentityProviderInput{UserPoolId: pool, ProviderName: name, ProviderDetails: details, AttributeMapping: map[string]string{}, IdpIdentifiers: []string{}}
+			if _, err := c.UpdateIdentityProvider(t.Context(), update); err != nil {
+				t.Fatal(err)
+			}
+			changed = read()
+			wantDetails(t, kind, details, changed.ProviderDetails)
+			if len(changed.IdpIdentifiers) > 0 || changed.AttributeMapping["name"] != "" {
+				t.Errorf("taken away: %+v", changed)
 			}
 			gone := &cognito.DeleteIdentityProviderInput{UserPoolId: pool, ProviderName: name}
 			if _, err := c.DeleteIdentityProvider(t.Context(), gone); err != nil {
@@ -185,4 +216,36 @@ func samlMetadata(t *testing.T, r *rig) string {
 		t.Fatal(err)
 	}
 	return string(doc)
+}
+
+func TestTerraformsWayWithTheLooksOfThePages(t *testing.T) {
+	_, c := newSDKRig(t)
+	pool := aws.String(servertest.PoolID)
+	for _, client := range []*string{nil, aws.String(servertest.SPAClient)} {
+		read := func() *types.UICustomizationType {
+			t.Helper()
+			out, err := c.GetUICustomization(t.Context(), &cognito.GetUICustomizationInput{UserPoolId: pool, ClientId: client})
+			if err != nil || out.UICustomization == nil {
+				t.Fatalf("%+v %v", out, err)
+			}
+			return out.UICustomization
+		}
+		// An empty one is none.
+		if got := read(); !reflect.DeepEqual(got, &types.UICustomizationType{}) {
+			t.Errorf("before: %+v", got)
+		}
+		sent := &cognito.SetUICustomizationInput{UserPoolId: pool, ClientId: client, CSS: aws.String(".label-customizable { font-weight: 400; }")}
+		if _, err := c.SetUICustomization(t.Context(), sent); err != nil {
+			t.Fatal(err)
+		}
+		if got := read(); aws.ToString(got.CSS) != *sent.CSS || got.CreationDate == nil || got.LastModifiedDate == nil || aws.ToString(got.ClientId) == "" {
+			t.Errorf("sent %+v, read %+v", sent, got)
+		}
+		if _, err := c.SetUICustomization(t.Context(), &cognito.SetUICustomizationInput{UserPoolId: pool, ClientId: client}); err != nil {
+			t.Fatal(err)
+		}
+		if got := read(); !reflect.DeepEqual(got, &types.UICustomizationType{}) {
+			t.Errorf("after: %+v", got)
+		}
+	}
 }

@@ -165,13 +165,15 @@ func (s *Service) revokeToken(ctx context.Context, _ Caller, in *api.RevokeToken
 	case strings.Count(in.Token.Reveal(), ".") == 2:
 		return nil, refuse("UnsupportedTokenTypeException", "Only refresh tokens can be revoked.", nil)
 	}
-	err = s.Grants.Revoke(ctx, in.Token.Reveal(), c.ID)
+	ended, err := s.Grants.Revoke(ctx, in.Token.Reveal(), c.ID)
 	if errors.Is(err, token.ErrInvalidGrant) {
 		return nil, refuse("UnauthorizedException", "The token was issued to another client.", err)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("revoke: %w", err)
 	}
-	s.Audit.Record(ctx, audit.TokenRevoked{Pool: c.PoolID, Client: c.ID})
+	if ended {
+		s.Audit.Record(ctx, audit.TokenRevoked{Pool: c.PoolID, Client: c.ID})
+	}
 	return &api.RevokeTokenResponse{}, nil
 }

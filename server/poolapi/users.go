@@ -95,11 +95,12 @@ func (s *Service) getUser(_ context.Context, by Caller, _ *api.GetUserRequest) (
 	return &api.GetUserResponse{Username: by.User.Username, UserAttributes: shown}, nil
 }
 
-// mayRead reports whether a client may see an attribute: sub always, those for the administrator's eyes alone never.
+// mayRead reports whether a client may see an attribute: sub always, those for the administrator's eyes alone never, nor one that the schema does not
+// have: the pool is as the cache has it, which may be older than the attribute.
 func mayRead(p pool.Pool, c pool.Client, name string) bool {
 	if name == "sub" {
 		return true
 	}
-	a, _ := p.Attribute(name)
-	return !a.DeveloperOnly && (c.ReadAttributes == nil || slices.Contains(c.ReadAttributes, name))
+	a, known := p.Attribute(name)
+	return known && !a.DeveloperOnly && (c.ReadAttributes == nil || slices.Contains(c.ReadAttributes, name))
 }

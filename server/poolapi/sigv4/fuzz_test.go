@@ -61,6 +61,9 @@ func FuzzVerifyAcceptsOnlyWhatWasSigned(f *testing.F) {
 		if _, err := verifier().Verify(r, []byte(sent)); err != nil {
 			return
 		}
+		if err := verifier().Announced(r); err != nil {
+			t.Errorf("accepted, and refused before its body is read: %v", err)
+		}
 		was, _ := url.ParseQuery(query)
 		is, err := url.ParseQuery(sentQuery)
 		if err != nil || !reflect.DeepEqual(was, is) {

@@ -237,6 +237,10 @@ func TestUnknownKeys(t *testing.T) {
 					sign(t, call(t, listUsers, "{}"), "{}", with.id, with.key, noon),
 					presign(t, call(t, listUsers, "{}"), "{}", with.id, with.key, noon, 60),
 				} {
+					var e *sigv4.Error
+					if err := v.Announced(r); !errors.As(err, &e) || e.Type != "UnrecognizedClientException" {
+						t.Errorf("before the body is read: %v", err)
+					}
 					message := refused(t, v, r, "{}", "UnrecognizedClientException")
 					if message != "The security token included in the request is invalid." {
 						t.Errorf("message %q", message)
