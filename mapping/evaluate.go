@@ -136,30 +136,40 @@ func fromJSON(v any, depth int, left *int) ref.Val {
 	return types.NewErr("a claim is no JSON")
 }
 
-// prices are what CEL's own model takes for a trifle: these go over a whole text or list.
+// prices are those of functions that go over a whole text or list: of ours, and of what CEL's own model takes for a trifle.
 type prices struct{}
 
-// CallCost returns the price of a call, nil for that of the model.
-func (prices) CallCost(function, _ string, args []ref.Val, _ ref.Val) *uint64 {
-	var over ref.Val
+// CallCost returns the price of a call, nil for that of CEL's model.
+func (prices) CallCost(function, _ string, args []ref.Val, result ref.Val) *uint64 {
+	n := uint64(1)
 	switch function {
 	case "@in":
-		over = args[1]
+		n += extent(args[1], 10)
 	case "size":
-		over = args[0]
+		if text, ok := args[0].(types.String); ok {
+			n += uint64(len(text)) / 10
+		}
+	case "regex.extract", "regex.extractAll", "regex.replace", "matches":
+		n += extent(args[0], 4) + extent(result, 10)
+	case "join", "sort", "distinct", "split", "replace", "substring", "trim", "lower", "upper", "lowerAscii", "upperAscii":
+		n += extent(args[0], 10) + extent(result, 10)
 	default:
 		return nil
 	}
-	n := uint64(1)
-	switch over := over.(type) {
+	return &n
+}
+
+// extent is how much there is to go over: the elements of a list, the characters of a text by so many.
+func extent(v ref.Val, by uint64) uint64 {
+	switch v := v.(type) {
 	case types.String:
-		n += uint64(len(over)) / 10
+		return uint64(len(v)) / by
 	case traits.Lister:
-		if size, ok := over.Size().(types.Int); ok && function == "@in" {
-			n += uint64(max(size, 0))
+		if size, ok := v.Size().(types.Int); ok && size > 0 {
+			return uint64(size)
 		}
 	}
-	return &n
+	return 0
 }
 
 // number is a JSON number: whole numbers stay whole. One that would lose digits on the way is an error and never another number.

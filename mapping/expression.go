@@ -18,7 +18,7 @@ import (
 const (
 	maxNodes   = 1_000   // of the syntax tree, with what macros make of it
 	maxNesting = 2       // of all, exists, filter, map and the like within each other
-	maxCost    = 100_000 // of CEL's cost model, for one evaluation
+	maxCost    = 200_000 // of CEL's cost model, for one evaluation
 	maxMemory  = 100_000 // of CEL's: elements of one value, within each other, ten bytes of a text being one
 	maxPattern = 500     // instructions of a compiled regular expression
 	maxFaults  = 3       // of one expression that are reported

@@ -239,6 +239,27 @@ func TestExpressionsAreBounded(t *testing.T) {
 	}
 }
 
+// The bounds leave room for who is in 2,500 groups of a directory.
+func TestExpressionsGoOverAllGroupsOfAPerson(t *testing.T) {
+	groups := make([]any, 2500)
+	for i := range groups {
+		groups[i] = "CN=App-" + strconv.Itoa(10000-i) + " Some Department of Ours,OU=Groups,OU=Somewhere,DC=corp,DC=example,DC=com"
+	}
+	c := mapping.Claims{"groups": groups}
+	for source, want := range map[string]string{
+		`claims.groups.filter(g, g.startsWith("CN=App-10000"))`:                                                            "[CN%3DApp-10000+Some+Department+of+Ours%2COU%3DGroups%2COU%3DSomewhere%2CDC%3Dcorp%2CDC%3Dexample%2CDC%3Dcom]",
+		`first(claims.groups.map(g, regex.extract(g, "^CN=([^,]+)").orValue("")).sort())`:                                  "App-10000 Some Department of Ours",
+		`claims.groups.filter(g, g.matches("^CN=App-[0-9]*00 ")).size()`:                                                   "25",
+		`claims.groups.map(g, g.split(",")[0].replace("CN=", "").lower()).filter(g, g.contains("app-9999")).distinct()[0]`: "app-9999 some department of ours",
+		`"CN=App-7501 Some Department of Ours,OU=Groups,OU=Somewhere,DC=corp,DC=example,DC=com" in claims.groups`:          "true",
+		`claims.groups.exists(g, g == "x") || claims.groups.all(g, g.endsWith("DC=com"))`:                                  "true",
+	} {
+		if got, step := one(t, "[cel] "+source, c); got != want {
+			t.Errorf("%s: got %q (%+v), want %q", source, got, step, want)
+		}
+	}
+}
+
 func TestExpressionsAreSafeForConcurrentUse(t *testing.T) {
 	rules := compiledRules(t, map[string]string{"a": `[cel] list(claims.groups).filter(g, g in ["a", "b"]).map(g, {"n": g, "m": [1, 2]})`, "b": `[cel] claims.n.matches("^x+$") ? join(claims.groups, "-") : "n"`})
 	var wait sync.WaitGroup

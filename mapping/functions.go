@@ -7,14 +7,13 @@ import (
 	"unicode/utf8"
 
 	"cel.dev/cel-go/cel"
-	"cel.dev/cel-go/common/cost"
 	"cel.dev/cel-go/common/types"
 	"cel.dev/cel-go/common/types/ref"
 	"cel.dev/cel-go/common/types/traits"
 )
 
 // maxText is how long, in bytes, a text may be that a function takes or makes: many times what an attribute holds. CEL counts what a call cost
-// when it is over, so each function stops by itself.
+// when it is over, so each function stops by itself. See prices for what they cost.
 const maxText = 16 << 10
 
 var errText = types.NewErr("the text is too long")
@@ -41,24 +40,12 @@ func ownFunctions(env *cel.Env) (*cel.Env, error) {
 		cel.Function("regex.extract", cel.Overload("regex_extract", []*cel.Type{text, text}, cel.OptionalType(text), cel.BinaryBinding(late2))),
 		cel.Function("regex.extractAll", cel.Overload("regex_extract_all", []*cel.Type{text, text}, texts, cel.BinaryBinding(late2))),
 		cel.Function("regex.replace", cel.Overload("regex_replace", []*cel.Type{text, text, text}, text, cel.FunctionBinding(late))),
-		cel.CostModel(reads("list_join"), reads("string_lower"), reads("string_upper"), reads("string_lowerAscii"), reads("string_upperAscii"),
-			reads("string_trim"), reads("string_replace"), reads("string_split"), reads("string_substring"), reads("string_substring_end"),
-			reads("list_sort"), reads("list_distinct"), readsFirst("join_dyn"), readsFirst("regex_extract"), readsFirst("regex_extract_all"), readsFirst("regex_replace")),
 	} {
 		if env, err = o(env); err != nil {
 			return nil, err
 		}
 	}
 	return env, nil
-}
-
-// reads is the price of a method that goes over what it is called on, and makes its result. One that makes a list pays for each element.
-func reads(id string) cost.OverloadModel {
-	return cost.MemberOverload(id, cost.EvalCost(cost.Sum(cost.Const(cost.CallCost), cost.Length(cost.Target()), cost.Length(cost.Result()))))
-}
-
-func readsFirst(id string) cost.OverloadModel {
-	return cost.Overload(id, cost.EvalCost(cost.Sum(cost.Const(cost.CallCost), cost.Length(cost.Arg(0)), cost.Length(cost.Result()))))
 }
 
 // change is a method that makes another text of a text.

@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"maps"
 	"net/http"
 	"strings"
 	"testing"
@@ -95,6 +96,14 @@ func TestATraceSaysWhichRuleFailed(t *testing.T) {
 // What is saved through the API is checked like what is in pool.yaml: with the place and the reason.
 func TestAFaultyExpressionIsRefusedByTheAPI(t *testing.T) {
 	w, _ := servertest.StartExample(t)
+	sent := map[string]string{"email": "[write=unedited] email", "name": "[cel]\n  join([claims.?given_name.orValue(\"\"), \"ü\"], ', ')", "username": "sub"}
+	var saved struct {
+		IdentityProvider struct{ AttributeMapping map[string]string }
+	}
+	update := map[string]any{"UserPoolId": servertest.PoolID, "ProviderName": "Corp", "AttributeMapping": sent}
+	if w.Admin().Must("UpdateIdentityProvider", update, &saved); !maps.Equal(saved.IdentityProvider.AttributeMapping, sent) {
+		t.Errorf("sent %q, saved %q", sent, saved.IdentityProvider.AttributeMapping)
+	}
 	a := w.Admin().Call("UpdateIdentityProvider", map[string]any{
 		"UserPoolId": servertest.PoolID, "ProviderName": "Corp", "AttributeMapping": map[string]string{"email": "email", "name": "[cel] claims.a +\n clams.b"},
 	})
