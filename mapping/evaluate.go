@@ -3,7 +3,9 @@ package mapping
 import (
 	"encoding/json"
 	"errors"
+	"maps"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -115,6 +117,9 @@ func fromJSON(v any, depth int, left *int) ref.Val {
 		}
 		return types.String(v)
 	case []any:
+		if len(v) > *left {
+			return types.NewErr("a list is too long")
+		}
 		list := make([]ref.Val, len(v))
 		for i, e := range v {
 			if list[i] = fromJSON(e, depth+1, left); types.IsError(list[i]) {
@@ -123,15 +128,18 @@ func fromJSON(v any, depth int, left *int) ref.Val {
 		}
 		return types.NewRefValList(types.DefaultTypeAdapter, list)
 	case map[string]any:
+		if len(v) > *left {
+			return types.NewErr("a list is too long")
+		}
 		object := make(map[string]any, len(v))
-		for name, e := range v {
-			member := fromJSON(e, depth+1, left)
+		for _, name := range slices.Sorted(maps.Keys(v)) { // so that of two errors it is always the same one
+			member := fromJSON(v[name], depth+1, left)
 			if types.IsError(member) {
 				return member
 			}
 			object[name] = member
 		}
-		return types.NewStringInterfaceMap(types.DefaultTypeAdapter, object)
+		return ordered{types.NewStringInterfaceMap(types.DefaultTypeAdapter, object)}
 	}
 	return types.NewErr("a claim is no JSON")
 }

@@ -56,6 +56,7 @@ func Functions() []string {
 // environment is CEL as mappings have it. It is made once, and not before the first expression: that takes some milliseconds.
 var environment = sync.OnceValues(func() (*cel.Env, error) {
 	return cel.NewEnv(
+		cel.CustomTypeAdapter(adapter{types.DefaultTypeAdapter}),
 		cel.Variable("claims", cel.MapType(cel.StringType, cel.DynType)),
 		cel.Variable("user", cel.MapType(cel.StringType, cel.StringType)),
 		cel.Variable("provider.name", cel.StringType),
@@ -93,7 +94,7 @@ func compileExpression(text string) (*expression, error) {
 	}
 	e.program, err = env.Program(checked, cel.CostTracking(prices{}), cel.CostLimit(maxCost), cel.MemoryLimit(maxMemory), cel.MemoryTracking(
 		types.MemoryTrackerSizeCalculator(types.NewSizeCalculator(types.SizeCalculatorMaxDepth(maxDepth), types.SizeCalculatorMaxTraversal(maxElements))),
-		types.MemoryTrackerSampleInterval(100)), cel.EvalOptions(cel.OptOptimize), cel.OptimizeRegex(compiledPatterns()...))
+		types.MemoryTrackerSampleInterval(100)), cel.CustomDecoratorV2(orderedLiterals), cel.EvalOptions(cel.OptOptimize), cel.OptimizeRegex(compiledPatterns()...))
 	if err != nil {
 		return nil, fmt.Errorf("CEL: %w", err)
 	}

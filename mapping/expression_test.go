@@ -239,6 +239,37 @@ func TestExpressionsAreBounded(t *testing.T) {
 	}
 }
 
+// The keys of a map come in their order, whatever the map: a rule is a function of the claims.
+func TestMapsAreInTheOrderOfTheirKeys(t *testing.T) {
+	object, want := map[string]any{}, make([]string, 0, 40)
+	for i := range 40 {
+		name := string(rune('A'+i%26)) + strconv.Itoa(i)
+		object[name], want = "v", append(want, name)
+	}
+	slices.Sort(want)
+	user := map[string]string{"b": "1", "c": "2", "a": "3", "e": "4", "d": "5", "f": "6", "g": "7", "i": "8", "h": "9"}
+	rules := compiledRules(t, map[string]string{
+		"claim": `[cel, list=","] claims.o.map(k, k)`, "claims": `[cel, list=","] claims.map(k, k)`, "user": `[cel, list=""] user.map(k, k)`, "value": `[cel] claims.o`,
+		"literal": `[cel, list=","] {"c": 1, "a": 2, "b": 3, "d": 4, "z": 5, "y": 6, "x": 7, "w": 8, "v": 9}.filter(k, k != "a")`, "mixed": `[cel, list=","] {2: 1, "b": 2, 1: 3, true: 4, "a": 5}.map(k, string(k))`,
+	})
+	in := mapping.Input{Claims: mapping.Claims{"o": object, "p": object, "a": "x", "z": "y"}, User: user}
+	for range 20 {
+		r := rules.Evaluate(in)
+		if err := r.Err(); err != nil {
+			t.Fatal(err)
+		}
+		for name, want := range map[string]string{"claim": strings.Join(want, ","), "claims": "a,o,p,z", "user": "abcdefghi", "literal": "b,c,d,v,w,x,y,z", "mixed": "true,1,2,a,b"} {
+			if r.Attributes[name] != want {
+				t.Fatalf("%s: %q, want %q", name, r.Attributes[name], want)
+			}
+		}
+	}
+	same := `[cel] {"a": [1, {"b": 2}]} == claims.o && claims.o == {"a": [1, {"b": 2}]} && "a" in claims.o && has(claims.o.a) && claims.o["a"][1].b == 2 && claims.o.size() == 1`
+	if got, step := one(t, same, claims(t, `{"o": {"a": [1, {"b": 2}]}}`)); got != "true" {
+		t.Errorf("%+v", step)
+	}
+}
+
 // The bounds leave room for who is in 2,500 groups of a directory.
 func TestExpressionsGoOverAllGroupsOfAPerson(t *testing.T) {
 	groups := make([]any, 2500)

@@ -1,7 +1,6 @@
 package mapping
 
 import (
-	"errors"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -84,8 +83,6 @@ func asList(x ref.Val) ref.Val {
 	return types.NewRefValList(types.DefaultTypeAdapter, []ref.Val{x})
 }
 
-var errEnough = errors.New("enough")
-
 // each calls f for the elements of list(x) that are not null until it returns an error of CEL.
 func each(x ref.Val, f func(ref.Val) ref.Val) ref.Val {
 	left := maxElements
@@ -108,14 +105,15 @@ func each(x ref.Val, f func(ref.Val) ref.Val) ref.Val {
 
 // first is the first element of list(x) that is not null, if there is one.
 func first(x ref.Val) ref.Val {
-	found := ref.Val(types.OptionalNone)
-	if err := each(x, func(v ref.Val) ref.Val {
-		found = types.OptionalOf(v)
-		return types.WrapErr(errEnough)
-	}); err != nil && !errors.Is(err.(*types.Err), errEnough) {
-		return err
+	for it := asList(x).(traits.Lister).Iterator(); it.HasNext() == types.True; {
+		switch v := it.Next(); {
+		case types.IsUnknownOrError(v):
+			return v
+		case v.Type() != types.NullType:
+			return types.OptionalOf(v)
+		}
 	}
-	return found
+	return types.OptionalNone
 }
 
 // join is the elements of list(x) with a separator between them. null and the empty text are left out.
