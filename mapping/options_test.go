@@ -175,6 +175,7 @@ func FuzzExpression(f *testing.F) {
 	f.Add(`{"s": "aaaa"}`, `regex.replace(claims.s, "(a)(a)", "\\2\\1")`, `[cel] claims.s.replace("a", "bb")`)
 	f.Add(`{"g": ["x", "y"]}`, `join(claims.g, ", ") + claims.?h.orValue("")`, `[cel, list="|"] claims.g.filter(g, g.matches("x|y")).sort().distinct()`)
 	f.Add(`{"a": "b"}`, `user.?email.orValue(claims.a)`, `[cel, write=unedited, absent=clear] first(claims.a)`)
+	f.Add(`{"m": {"b": 1, "a": {"c": []}}}`, `claims.m.map(k, k)`, `[cel, list=json] {"x": claims.m, "a": [claims]}`)
 	f.Add(`{}`, `claims[claims]`, `[cel] claims.x[?0].or(optional.of(1))`)
 	f.Fuzz(func(t *testing.T, text, expression, source string) {
 		dec := json.NewDecoder(strings.NewReader(text))
