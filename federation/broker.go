@@ -43,6 +43,8 @@ type Broker struct {
 	Now       func() time.Time
 	// Forget removes what is kept for a pool that the Broker does not work with, when the pool is deleted: its keys.
 	Forget []func(ctx context.Context, poolID string) error
+
+	rules ruleSet
 }
 
 // Started is a sign-in that has begun: the browser gets the cookie and goes to the challenge.
@@ -212,15 +214,19 @@ func (b *Broker) mapped(p pool.Pool, idp pool.IdentityProvider, id Identity) (po
 		return pool.SignIn{}, fault.New(fault.Upstream, "The identity provider did not say who signed in.",
 			fmt.Errorf("identity without a subject, or of provider %q instead of %q", id.Provider, idp.Name))
 	}
-	rules, err := mapping.Compile(idp.AttributeMapping)
+	rules, err := b.rules.of(idp)
 	if err != nil {
 		return pool.SignIn{}, fault.New(fault.Config, "The attribute mapping of this identity provider is not valid.", err)
 	}
-	res := rules.Apply(id.Claims)
-	if err := res.Err(); err != nil {
-		return pool.SignIn{}, fault.New(fault.Invalid, "The identity provider sent an attribute that cannot be kept.", err)
-	}
-	return pool.SignIn{Provider: idp, Issuer: id.Issuer, Subject: id.Subject, Attributes: res.Attributes, Exact: rules.Texts(id.Claims)}, nil
+	return pool.SignIn{Provider: idp, Issuer: id.Issuer, Subject: id.Subject, Exact: rules.Texts(id.Claims),
+		Map: func(in mapping.Input) (mapping.Result, error) {
+			in.Claims, in.Provider = id.Claims, mapping.Provider{Name: idp.Name, Type: idp.Type}
+			res := rules.Evaluate(in)
+			if err := res.Err(); err != nil {
+				return mapping.Result{}, fault.New(fault.Invalid, "The identity provider sent an attribute that cannot be kept.", err)
+			}
+			return res, nil
+		}}, nil
 }
 
 // grant writes the code, and with it the session where g does not continue one.

@@ -2,9 +2,12 @@
 // rules, no I/O, no clock. It owns claim paths and rules; it does not own the schema
 // (federation/pool checks values against it) nor who may write what.
 //
-// A mapping is attribute -> source, the AttributeMapping of the API model. A source is a constant or a claim:
+// A mapping is attribute -> source, the AttributeMapping of the API model. A source is a constant, a claim or an expression in CEL, with options
+// in front of it (docs/mapping.md has them all, and what expressions may do):
 //
-//	source   = constant / claim
+//	source   = [ options ] ( constant / claim ) / options expression   ; the latter where one of the options is cel
+//	options  = "[" option *( "," option ) "]"
+//	option   = "cel" / "write=" word / "absent=" word / "list=" ( word / JSON string )
 //	constant = "=" text                      ; the text without surrounding white space
 //	claim    = name / path
 //	path     = first *( "." word / index / quoted )
@@ -17,7 +20,7 @@
 // wins, since SAML names are URIs and many OpenID ones are too (https://example.com/roles). Only
 // where there is no such claim is the source a path into nested claims: address.locality, realm_access.roles[0],
 // ["odd.name"].x. A source that is no path, or is one of more than 16 steps, is a name and nothing else, except that one
-// which begins with "[" or "=" is never a name: ["=x"] names the claim =x.
+// which begins with "[" or "=" is never a name: ["=x"] names the claim =x. What begins with "[" and not with `["` are options.
 //
 // Values become text like this:
 //

@@ -93,9 +93,9 @@ func closingQuote(s string) int {
 }
 
 // lookup finds the value of a claim source. ok is false where there is none.
-func (r rule) lookup(c Claims) (v any, ok bool) {
+func (r *rule) lookup(c Claims) (v any, ok bool) {
 	if !r.bracketed {
-		if v, ok = c[r.source]; ok {
+		if v, ok = c[r.body]; ok {
 			return v, true
 		}
 	}

@@ -52,6 +52,7 @@ var onlyBy = []struct {
 	{"./server/servertest", []string{"./server/servertest"}, true, "the harness is for tests"},
 	{"./cmd/...", []string{"./cmd/..."}, false, "nothing depends on the wiring"},
 
+	{"cel.dev/...", []string{"./mapping/..."}, false, "what expressions may do is decided in one place"},
 	{"github.com/labstack/echo/...", []string{"./server/..."}, false, "the web framework can be replaced in one place"},
 	{"go.etcd.io/bbolt/...", []string{"./federation/store/bolt/..."}, false, "an engine's library stays in its package"},
 	{"go.mongodb.org/mongo-driver/...", []string{"./federation/store/mongo/..."}, false, "an engine's library stays in its package"},
@@ -194,6 +195,7 @@ func TestImportsCheckerFindsEachKindOfFault(t *testing.T) {
 		{"cmd chooses an engine", listed{ImportPath: own("cmd/weir"), Imports: []string{own("federation/store/bolt"), own("server")}}, ""},
 		{"the sample application knows nothing of Weir", listed{ImportPath: own("cmd/weir/demo"), Imports: []string{own("federation/secret")}}, "ordinary relying party"},
 		{"a new package needs a row", listed{ImportPath: own("util"), Imports: []string{own("mapping")}}, "no row"},
+		{"CEL elsewhere than in mapping", listed{ImportPath: own("federation/pool"), Imports: []string{"cel.dev/cel-go/cel"}}, "only ./mapping/..."},
 		{"echo below server only", listed{ImportPath: own("federation"), Imports: []string{"github.com/labstack/echo/v4/middleware"}}, "only ./server/... may"},
 		{"echo in tests too", listed{ImportPath: own("providers/oidc"), TestImports: []string{"github.com/labstack/echo/v4"}}, "the tests of ./providers/oidc"},
 		{"a name that only begins alike is another", listed{ImportPath: own("mapping"), Imports: []string{"github.com/crewjamming/x"}}, ""},

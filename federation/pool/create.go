@@ -106,6 +106,7 @@ func (d *Directory) newUser(p Pool, in NewUser) (User, error) {
 			}
 		}
 	}
+	u.Edited = slices.Sorted(maps.Keys(u.Attributes))
 	p.settleAliases(before, &u, claimAll)
 	return u, attributesFault(sorted(invalid), nil)
 }

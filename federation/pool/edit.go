@@ -21,12 +21,12 @@ var (
 // verified unless the same call says that it is. Immutable attributes keep their value, required ones keep one.
 // Errors: fault.NotFound; fault.Invalid with everything that is wrong; fault.Conflict with ErrAliasExists.
 func (d *Directory) UpdateAttributes(ctx context.Context, poolID, sub string, set map[string]string) (User, error) {
-	return d.edit(ctx, poolID, sub, set)
+	return d.edit(ctx, poolID, sub, set, true)
 }
 
 // DeleteAttributes takes attributes away from a user for an administrator. Errors: as of UpdateAttributes.
 func (d *Directory) DeleteAttributes(ctx context.Context, poolID, sub string, names []string) (User, error) {
-	return d.edit(ctx, poolID, sub, blank(names))
+	return d.edit(ctx, poolID, sub, blank(names), true)
 }
 
 // UpdateOwnAttributes is UpdateAttributes for the person, through an application: only what its WriteAttributes name, never what is
@@ -50,7 +50,7 @@ func (d *Directory) UpdateOwnAttributes(ctx context.Context, c Client, sub strin
 	if p.needsCode(u, set) {
 		return User{}, fault.New(fault.Denied, "The new value would have to be verified, and verification codes are not supported yet: an administrator can change it.", ErrUnverified)
 	}
-	return d.edit(ctx, c.PoolID, sub, set)
+	return d.edit(ctx, c.PoolID, sub, set, false)
 }
 
 // needsCode reports whether the changes have a value that may not count before it is verified: one that the pool's settings name, or one that the
@@ -93,7 +93,8 @@ func blank(names []string) map[string]string {
 	return out
 }
 
-func (d *Directory) edit(ctx context.Context, poolID, sub string, set map[string]string) (User, error) {
+// edit is for an administrator or for the person. What an administrator changed is remembered as such until somebody else writes it.
+func (d *Directory) edit(ctx context.Context, poolID, sub string, set map[string]string, admin bool) (User, error) {
 	p, err := d.Pool(ctx, poolID)
 	if err != nil {
 		return User{}, err
@@ -113,6 +114,10 @@ func (d *Directory) edit(ctx context.Context, poolID, sub string, set map[string
 		default:
 			before := *u
 			u.Attributes, u.Modified = after, d.now()
+			u.Edited = without(u.Edited, differing(before.Attributes, after))
+			if admin {
+				u.Edited = slices.Sorted(slices.Values(append(u.Edited, differing(before.Attributes, after)...)))
+			}
 			claimed := *u
 			p.settleAliases(before, &claimed, claimAll)
 			if slices.Contains(claimed.Aliases, attrPreferred) && foldIndexed(attrPreferred, before.Attributes[attrPreferred]) != foldIndexed(attrPreferred, after[attrPreferred]) {
@@ -128,6 +133,17 @@ func (d *Directory) edit(ctx context.Context, poolID, sub string, set map[string
 		return User{}, err
 	}
 	return e.Value, storeFault("change attributes", err, noUser)
+}
+
+// differing returns the names whose values are not the same, an absent value being one of its own.
+func differing(a, b map[string]string) []string {
+	var names []string
+	for name := range union(a, b) {
+		if a[name] != b[name] {
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 // edited returns the attributes of u with the changes. Errors: fault.Invalid with everything that is wrong.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/weir-id/weir/federation/fault"
 	"github.com/weir-id/weir/federation/store"
+	"github.com/weir-id/weir/mapping"
 )
 
 // SubjectAttribute is the attribute of a Source that names the identity by the provider's own subject.
@@ -120,9 +121,10 @@ func (p IdentityProvider) pending(src Source) (PendingLink, error) {
 	return PendingLink{Provider: p.Name, Attribute: attribute, Claim: claim, Value: src.Value}, nil
 }
 
-// linkable reports whether an attribute that comes from the claim can tell people apart: a constant cannot, nor can a flag.
+// linkable reports whether an attribute that comes from the claim can tell people apart: a constant cannot, nor can a flag. What an expression
+// makes of claims is not what the provider says.
 func linkable(attribute, claim string) bool {
-	return claim != "" && !strings.HasPrefix(claim, "=") && verifiedOf[attribute] == "" && attribute != mapUsername
+	return mapping.IsClaim(claim) && verifiedOf[attribute] == "" && attribute != mapUsername
 }
 
 // room refuses one identity too many.

@@ -56,11 +56,15 @@ func (d *Directory) arrived(ctx context.Context, p Pool, in SignIn, e store.Entr
 	if !u.Enabled {
 		return SignInResult{}, fault.New(fault.Denied, "User is disabled.", fmt.Errorf("user %s is disabled", u.Sub))
 	}
+	in, err := in.onto(u, true)
+	if err != nil {
+		return SignInResult{}, err
+	}
 	m, err := mergeAttributes(p.Schema, u.Attributes, in)
 	if err != nil {
 		return SignInResult{}, err
 	}
-	u.Attributes, u.Modified = m.attrs, d.now()
+	u.Attributes, u.Modified, u.Edited = m.attrs, d.now(), without(u.Edited, m.changed)
 	u.Links = slices.DeleteFunc(slices.Clone(u.Links), func(l PendingLink) bool { return slices.Contains(links, l) })
 	u.Identities = append(slices.Clone(u.Identities), LinkedIdentity{
 		Provider: in.Provider.Name, ProviderType: in.Provider.Type, Issuer: in.Issuer, Subject: in.Subject, Created: d.now(),

@@ -9,12 +9,14 @@ import (
 	"maps"
 	"regexp"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
 
 	"github.com/weir-id/weir/federation/fault"
 	"github.com/weir-id/weir/federation/store"
+	"github.com/weir-id/weir/mapping"
 )
 
 const (
@@ -37,6 +39,19 @@ type SignIn struct {
 	Exact map[string]string
 	// Clear names the attributes to remove, unless Attributes has a value for them.
 	Clear []string
+	// Map, where it is set, says what the identity's claims mean for the user as it is now, of whom it is told in Input, and what it returns is
+	// taken for Attributes and Clear. It is asked in every round, since rules may look at what another writer has changed.
+	Map func(mapping.Input) (mapping.Result, error)
+}
+
+// onto returns the sign-in with what its claims mean for u. first: the identity has not signed in before.
+func (in SignIn) onto(u User, first bool) (SignIn, error) {
+	if in.Map == nil {
+		return in, nil
+	}
+	r, err := in.Map(mapping.Input{User: u.Attributes, First: first, Edited: u.Edited})
+	in.Attributes, in.Clear = r.Attributes, r.Clear
+	return in, err
 }
 
 // SignInResult is the pool user of a SignIn.
@@ -140,6 +155,10 @@ func (d *Directory) unknown(ctx context.Context, p Pool, in SignIn) (SignInResul
 
 // first creates the user of an identity that nobody has.
 func (d *Directory) first(ctx context.Context, p Pool, in SignIn) (SignInResult, error) {
+	in, err := in.onto(User{}, true)
+	if err != nil {
+		return SignInResult{}, err
+	}
 	m, err := mergeAttributes(p.Schema, nil, in)
 	if err != nil {
 		return SignInResult{}, err
@@ -184,12 +203,16 @@ func (d *Directory) returning(ctx context.Context, p Pool, in SignIn, e store.En
 	if !u.Enabled {
 		return SignInResult{}, fault.New(fault.Denied, "User is disabled.", fmt.Errorf("user %s is disabled", u.Sub))
 	}
+	i := u.identity(in.Provider.Name, in.Subject)
+	unsaid := i >= 0 && u.Identities[i].Issuer == "" && in.Issuer != "" // of one that was linked before it signed in
+	in, err := in.onto(u, unsaid)
+	if err != nil {
+		return SignInResult{}, err
+	}
 	m, err := mergeAttributes(p.Schema, u.Attributes, in)
 	if err != nil {
 		return SignInResult{}, err
 	}
-	i := u.identity(in.Provider.Name, in.Subject)
-	unsaid := i >= 0 && u.Identities[i].Issuer == "" && in.Issuer != "" // of one that was linked before it signed in
 	if len(m.changed) == 0 && !unsaid {
 		return SignInResult{User: u}, nil
 	}
@@ -197,7 +220,7 @@ func (d *Directory) returning(ctx context.Context, p Pool, in SignIn, e store.En
 		u.Identities = slices.Clone(u.Identities)
 		u.Identities[i].Issuer = in.Issuer
 	}
-	u.Attributes, u.Modified = m.attrs, d.now()
+	u.Attributes, u.Modified, u.Edited = m.attrs, d.now(), without(u.Edited, m.changed)
 	err = d.putSignedIn(ctx, p, e, &u)
 	return SignInResult{User: u, Changed: m.changed}, err
 }
@@ -260,7 +283,35 @@ func mergeAttributes(schema []SchemaAttribute, before map[string]string, in Sign
 		}
 	}
 	m.attrs = after
-	return m, attributesFault(sorted(invalid), fixed)
+	return m, in.withRules(attributesFault(sorted(invalid), fixed), slices.Concat(slices.Collect(maps.Keys(invalid)), fixed))
+}
+
+// withRules adds to a fault of these attributes, for the log and the trace, which rules they come from.
+func (in SignIn) withRules(err error, names []string) error {
+	f := (*fault.Error)(nil)
+	if !errors.As(err, &f) {
+		return err
+	}
+	slices.Sort(names)
+	said := make([]string, len(names))
+	for i, name := range names {
+		said[i] = fmt.Sprintf("attribute %q: no rule", name)
+		if rule, ok := in.Provider.AttributeMapping[name]; ok {
+			said[i] = fmt.Sprintf("attribute %q from %q", name, rule)
+		}
+	}
+	return fault.New(f.Code, f.Public, errors.New(strings.Join(said, "; ")))
+}
+
+// without returns names without those of gone, and nil where none is left.
+func without(names, gone []string) []string {
+	var left []string
+	for _, n := range names {
+		if !slices.Contains(gone, n) {
+			left = append(left, n)
+		}
+	}
+	return left
 }
 
 // mappedValues returns the values that count: not empty ones, and not the user name, which is made of the subject.

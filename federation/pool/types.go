@@ -237,6 +237,8 @@ type User struct {
 	Attributes map[string]string `json:"attrs"`
 	Identities []LinkedIdentity  `json:"ids,omitempty"`
 	Links      []PendingLink     `json:"links,omitempty"` // identities that have not signed in yet
+	// Edited are the attributes that an administrator wrote or took away last, sorted: see write=unedited of package mapping.
+	Edited []string `json:"edited,omitempty"`
 	// Groups are the ids (Group.GID) of the groups that the user is in, in the order of joining. One that no group has is of a group
 	// that was deleted, and counts for nothing: see Directory.GroupsOf.
 	Groups []string `json:"groups,omitempty"`

@@ -88,17 +88,36 @@ func checkIdentifiers(ps *Problems, idents []string) {
 	}
 }
 
+// checkRule checks one rule by itself, so that each problem has its path.
+func checkRule(ps, warn *Problems, ip IdentityProvider, p Pool, target, claim string) {
+	path := entry("AttributeMapping", target)
+	rule, err := mapping.CompileRule(target, claim)
+	switch {
+	case err != nil && mapping.HasOptions(claim):
+		ps.add(path, err.Error())
+		return
+	case err != nil || !storable(claim):
+		ps.add(path, "must be a claim's name, a claim path, or = and a constant, of at most 2048 characters")
+		return
+	}
+	if why := rule.Vouching(mapping.Provider{Name: ip.Name, Type: ip.Type})[target]; why != "" {
+		warn.add(path, why)
+	}
+	if a, known := p.Attribute(target); known && rule.Clears() {
+		switch {
+		case !a.Mutable:
+			ps.add(path, "absent=clear: the attribute is immutable and cannot be taken away")
+		case a.Required:
+			ps.add(path, "absent=clear: the attribute is required and cannot be taken away")
+		}
+	}
+}
+
 func checkMapping(ps, warn *Problems, ip IdentityProvider, p Pool) {
 	for _, target := range slices.Sorted(maps.Keys(ip.AttributeMapping)) {
 		claim := ip.AttributeMapping[target]
 		path := entry("AttributeMapping", target)
-		// Compiled one by one, so that each problem has its path.
-		if _, err := mapping.Compile(map[string]string{mapUsername: claim}); err != nil || !storable(claim) {
-			ps.add(path, "must be a claim's name, a claim path, or = and a constant, of at most 2048 characters")
-		}
-		if verifiedOf[target] != "" && strings.HasPrefix(claim, "=") {
-			warn.add(path, "a constant vouches for whatever "+verifiedOf[target]+" the provider sends")
-		}
+		checkRule(ps, warn, ip, p, target, claim)
 		if target == mapUsername {
 			if want := subjectClaims[ip.Type]; want != claim && ip.Type != "SAML" {
 				warn.add(path, "has no effect: the user name is made of the provider's name and the claim "+want)

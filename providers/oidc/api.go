@@ -36,13 +36,7 @@ func (a *API) Secret() (secret.Text, error) { return a.p.secret() }
 func (a *API) UserInfoURL() string { return a.md.userInfoURL }
 
 // Mapped are the claims that the provider's attribute mapping reads, by the name it begins at: the administrator's text, of any form.
-func (a *API) Mapped() []string {
-	rules, err := mapping.Compile(a.p.cfg.AttributeMapping)
-	if err != nil { // the sign-in ends for it where the mapping is applied
-		return nil
-	}
-	return rules.Claims()
-}
+func (a *API) Mapped() []string { return a.p.mapped() }
 
 // Now is the clock.
 func (a *API) Now() time.Time { return a.p.now() }

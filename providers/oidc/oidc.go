@@ -29,6 +29,7 @@ import (
 	"github.com/weir-id/weir/federation/fault"
 	"github.com/weir-id/weir/federation/pool"
 	"github.com/weir-id/weir/federation/secret"
+	"github.com/weir-id/weir/mapping"
 )
 
 // Bounds of one login, by the wall clock. They cover every fetch in it, so a provider that is slow
@@ -59,6 +60,7 @@ type Provider struct {
 	static *metadata
 	disco  *remote[*metadata]
 	shown  map[string]string // Variant.Shown
+	mapped func() []string   // API.Mapped
 
 	mu   sync.Mutex
 	keys *keySet // of the jwks_uri in use, so that a refreshed discovery does not lose it
@@ -80,6 +82,13 @@ func (v Variant) New(cfg pool.IdentityProvider, o Options) (*Provider, error) {
 		return nil, errors.Join(errs...)
 	}
 	p := &Provider{cfg: cfg, s: s, http: o.HTTP, now: o.Now, open: o.AllowPrivate, shown: v.Shown}
+	p.mapped = sync.OnceValue(func() []string {
+		rules, err := mapping.Compile(cfg.AttributeMapping)
+		if err != nil { // the sign-in ends for it where the mapping is applied
+			return nil
+		}
+		return rules.Claims()
+	})
 	if s.complete() {
 		md, err := p.metadata(discovered{})
 		if err != nil {
