@@ -16,30 +16,14 @@ import (
 	"strings"
 
 	"github.com/weir-id/weir/federation/pool/api"
-	"github.com/weir-id/weir/federation/secret"
 )
 
 // parsers read the scalars that have a syntax of their own. Their errors are messages for a fault.
 var parsers = map[reflect.Type]func(string) (any, error){
-	reflect.TypeFor[Store]():        parseStore,
+	reflect.TypeFor[Store]():        func(s string) (any, error) { return ParseStore(s) },
 	reflect.TypeFor[slog.Level]():   parseLevel,
 	reflect.TypeFor[TLSVersion]():   parseTLSVersion,
 	reflect.TypeFor[netip.Prefix](): parsePrefix,
-}
-
-// parseStore never quotes the address: it may hold a password.
-func parseStore(s string) (any, error) {
-	scheme, rest, _ := strings.Cut(s, ":")
-	switch {
-	case scheme == "bolt" && rest == "":
-		return nil, errors.New("want bolt:PATH, the path is missing")
-	case scheme == "bolt":
-		return Store{Kind: StoreBolt, Path: rest}, nil
-	case (scheme == "mongodb" || scheme == "mongodb+srv") && len(rest) > 2 && strings.HasPrefix(rest, "//"):
-		// The rest is the driver's to judge: net/url refuses its lists of hosts.
-		return Store{Kind: StoreMongoDB, URI: secret.New(s)}, nil
-	}
-	return nil, errors.New("want bolt:PATH, mongodb://… or mongodb+srv://…")
 }
 
 func parseLevel(s string) (any, error) {

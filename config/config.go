@@ -48,19 +48,6 @@ type Config struct {
 	Warnings []string `yaml:"-"`
 }
 
-// The kinds of store.
-const (
-	StoreBolt    = "bolt"
-	StoreMongoDB = "mongodb"
-)
-
-// Store is the address of a store.
-type Store struct {
-	Kind string      // StoreBolt or StoreMongoDB
-	Path string      // of bolt: the file
-	URI  secret.Text // of mongodb: the connection string, which may hold a password
-}
-
 // AdminKey is a SigV4 key of the JSON API.
 type AdminKey struct {
 	AccessKeyID     string      `yaml:"access_key_id"`     // 1 to 128 of [A-Za-z0-9_]

@@ -164,6 +164,10 @@ func (d *decoder) value(n *yaml.Node, out reflect.Value, path string) {
 		d.secret(n, out, path, maxSecretFile)
 		return
 	}
+	if out.Type() == storeType && n.Kind == yaml.MappingNode {
+		d.storeElsewhere(n, out, path)
+		return
+	}
 	if parse, ok := parsers[out.Type()]; ok {
 		d.parsed(n, out, path, parse)
 		return

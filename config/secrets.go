@@ -54,6 +54,26 @@ func (d *decoder) secret(n *yaml.Node, out reflect.Value, path string, limit int
 	}
 }
 
+// storeElsewhere reads a store's address that is {env: NAME} or {file: PATH}, since a connection string may hold a password.
+func (d *decoder) storeElsewhere(n *yaml.Node, out reflect.Value, path string) {
+	var ref reference
+	before := len(d.faults)
+	d.value(n, reflect.ValueOf(&ref).Elem(), path)
+	if len(d.faults) > before {
+		return
+	}
+	text, ok := d.resolve(ref, path, maxSecretFile)
+	if !ok {
+		return
+	}
+	s, err := ParseStore(text)
+	if err != nil {
+		d.fault(n.Line, path, err.Error())
+		return
+	}
+	out.Set(reflect.ValueOf(s))
+}
+
 // storedSecret reads {stored: true}. Whether there is one, federation/pool finds out.
 func (d *decoder) storedSecret(n *yaml.Node, ref reference, out reflect.Value, path string) {
 	if !ref.Stored || len(n.Content) != 2 {

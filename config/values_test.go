@@ -2,6 +2,8 @@ package config_test
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
@@ -78,6 +80,62 @@ func TestStores(t *testing.T) {
 				t.Error("the store's address can be printed")
 			}
 		})
+	}
+}
+
+func TestAStoresAddressMayStandElsewhere(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "address"), []byte("mongodb://u:p@h/weir\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	env := func(name string) (string, bool) {
+		v, ok := map[string]string{"FILE": "bolt:data/weir.db", "DATABASE": "mongodb+srv://u:p@h/", "WRONG": "postgres://u:p@h/weir"}[name]
+		return v, ok
+	}
+	for in, want := range map[string]string{
+		"{env: FILE}":                    "bolt:" + filepath.Join(dir, "data/weir.db"),
+		"{env: DATABASE}":                "mongodb+srv://h/",
+		"{file: address}":                "mongodb://h/weir",
+		"{env: WRONG}":                   ":2: store: want bolt:PATH",
+		"{env: ABSENT}":                  "store.env: the environment variable ABSENT is not set",
+		"{file: absent}":                 "store.file: absent: ",
+		"{file: address, env: DATABASE}": "store: want exactly one of env and file",
+		"{stored: true}":                 "store: want exactly one of env and file",
+		"{path: weir.db}":                "store.path: unknown key",
+		"[bolt, weir.db]":                "store: ",
+	} {
+		t.Run(in, func(t *testing.T) {
+			path := filepath.Join(dir, "weir.yaml")
+			if err := os.WriteFile(path, []byte("base_url: https://a.example\nstore: "+in+"\n"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			got := ""
+			c, err := config.Load(path, env)
+			if err == nil {
+				got = c.Store.String()
+			} else if got = err.Error(); strings.Contains(got, "u:p") {
+				t.Error("the address is in the fault")
+			}
+			if !strings.Contains(got, want) {
+				t.Errorf("got %s, want %s", got, want)
+			}
+		})
+	}
+}
+
+func TestAStoreIsNamedWithoutItsPassword(t *testing.T) {
+	for in, want := range map[string]string{
+		"bolt:weir.db": "bolt:weir.db",
+		"mongodb://u:p@h1:27017,h2/weir?replicaSet=rs0":   "mongodb://h1:27017,h2/weir",
+		"mongodb+srv://u:p@cluster.example/weir?tls=true": "mongodb+srv://cluster.example/weir",
+		"mongodb://h/weir":       "mongodb://h/weir",
+		"mongodb://u:p/q@h/weir": "mongodb://h/weir",
+		"mongodb://u:p?q@h/weir": "mongodb://…",
+	} {
+		s, err := config.ParseStore(in)
+		if err != nil || s.String() != want {
+			t.Errorf("%s is named %s (%v), want %s", in, s, err, want)
+		}
 	}
 }
 

@@ -19,6 +19,9 @@ var (
 	Run  = run
 )
 
+// DrainTime is what requests under way have at the end.
+const DrainTime = drainTime
+
 // Printable is what weir user shows of text that a provider sent.
 var Printable = printable
 

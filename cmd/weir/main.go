@@ -78,7 +78,7 @@ Run it:   weir serve --config weir.yaml`,
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetFlagErrorFunc(flagError)
-	root.AddCommand(serveCommand(), applyCommand(), exportCommand(), demoCommand(), benchCommand(), traceCommand(), userCommand(), backupCommand(), restoreCommand(), versionCommand())
+	root.AddCommand(serveCommand(), applyCommand(), exportCommand(), demoCommand(), benchCommand(), traceCommand(), userCommand(), backupCommand(), restoreCommand(), migrateCommand(), versionCommand())
 	return root
 }
 

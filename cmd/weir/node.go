@@ -28,6 +28,7 @@ import (
 	"github.com/weir-id/weir/federation/secret"
 	"github.com/weir-id/weir/federation/store"
 	"github.com/weir-id/weir/federation/store/bolt"
+	"github.com/weir-id/weir/federation/store/migrate"
 	"github.com/weir-id/weir/federation/token"
 	"github.com/weir-id/weir/federation/trace"
 	"github.com/weir-id/weir/federation/upstream"
@@ -95,16 +96,29 @@ func openNode(ctx context.Context, cfg *config.Config, log *slog.Logger) (*node,
 	if n.engine, n.bolt, err = openStore(ctx, cfg, log); err != nil {
 		return nil, err
 	}
-	if err := store.CheckRing(ctx, n.engine, ring); err != nil {
+	if err := n.admit(ctx); err != nil {
 		_ = n.engine.Close() // the reason why it is closed says more
-		if errors.Is(err, store.ErrWrongRing) {
-			return nil, fault.New(fault.Config, "sealing_keys: these keys do not open the store "+storeName(cfg)+
-				", which was made with others: put those back. Nothing was changed.", err)
-		}
 		return nil, err
 	}
 	n.wire()
 	return n, nil
+}
+
+// admit refuses a store that was sealed under other keys, is half copied or has moved. The latter is asked twice: before anything is
+// written, and then for a migration that has begun meanwhile, which would not have seen that this process is there.
+func (n *node) admit(ctx context.Context) error {
+	if err := migrate.Servable(ctx, n.engine); err != nil {
+		return err
+	}
+	err := store.CheckRing(ctx, n.engine, n.ring)
+	if errors.Is(err, store.ErrWrongRing) {
+		return fault.New(fault.Config, "sealing_keys: these keys do not open the store "+storeName(n.cfg)+
+			", which was made with others: put those back. Nothing was changed.", err)
+	}
+	if err != nil {
+		return err
+	}
+	return migrate.Servable(ctx, n.engine)
 }
 
 // openRing reads the sealing keys, and makes new ones for a new store alone: beside an old one they would only

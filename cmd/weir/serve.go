@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/weir-id/weir/federation/fault"
+	"github.com/weir-id/weir/federation/store/migrate"
 	"github.com/weir-id/weir/server"
 )
 
@@ -120,14 +121,16 @@ func (n *node) open(ctx context.Context, public net.Listener) (_ *doors, err err
 	return ds, nil
 }
 
-// ready is what /readyz answers: that the store can be read, and that the process is not about to end.
+// ready is what /readyz answers: that the store can be read and is still the one to serve, and that the process is not about to end.
 func (n *node) ready(draining *atomic.Bool) server.Ready {
 	return func(ctx context.Context) error {
 		if draining.Load() {
 			return errors.New("stopping")
 		}
-		_, _, err := n.directory.Pools(ctx, "", 1)
-		return err
+		if _, _, err := n.directory.Pools(ctx, "", 1); err != nil {
+			return err
+		}
+		return migrate.Servable(ctx, n.engine) // a database may have been moved while this process has it
 	}
 }
 

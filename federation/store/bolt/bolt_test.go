@@ -30,6 +30,21 @@ func TestContract(t *testing.T) {
 	})
 }
 
+func TestKinds(t *testing.T) {
+	storetest.RunKinds(t, func(t *testing.T) storetest.Open {
+		path := filepath.Join(t.TempDir(), "weir.db")
+		t.Cleanup(func() { // after every case the file must be sound
+			db := open(t, path)
+			if err := db.CheckLinks(context.WithoutCancel(t.Context())); err != nil {
+				t.Errorf("the file after the test: %v", err)
+			}
+		})
+		return func(now func() time.Time) (store.Engine, error) {
+			return bolt.Open(path, bolt.Options{Now: now})
+		}
+	})
+}
+
 var start = time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC)
 
 func options() bolt.Options {

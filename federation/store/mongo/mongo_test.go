@@ -45,3 +45,12 @@ func TestContract(t *testing.T) {
 		}
 	})
 }
+
+func TestKinds(t *testing.T) {
+	storetest.RunKinds(t, func(t *testing.T) storetest.Open {
+		uri := mongotest.Database(t, mongotest.Options{})
+		return func(now func() time.Time) (store.Engine, error) {
+			return mongo.Open(t.Context(), uri, mongo.Options{Now: now})
+		}
+	})
+}
