@@ -102,7 +102,7 @@ func samlDoors(t *testing.T, w *servertest.Weir, who servertest.Upstream) []door
 
 // A store that is away, or hangs, and comes back. Everybody is told in time to come again; afterwards everything is as it was, in the same process.
 func TestAStoreThatIsAwayAndComesBack(t *testing.T) {
-	const storeTime = 100 * time.Millisecond
+	const storeTime = time.Second // a loaded machine's disk may take longer than a tenth of it
 	short := func(o *servertest.Options) { o.StoreTime = storeTime }
 	for outage, set := range map[string]func(e *servertest.Engine, out bool){
 		"away": (*servertest.Engine).SetDown, "hanging": (*servertest.Engine).SetHang,
@@ -124,16 +124,20 @@ func TestAStoreThatIsAwayAndComesBack(t *testing.T) {
 						w.Clock.Advance(cacheAge) // of what the node remembers nothing is good any more
 					}
 					set(w.Engine, true)
+					var asking sync.WaitGroup
 					for _, d := range all {
-						began := time.Now()
-						got := d.do()
-						if !got.unavailable() && !(d.warm && !cold && got.status < 500) {
-							t.Errorf("%s: %d, Retry-After %q, %s", d.name, got.status, got.header.Get("Retry-After"), got.errors)
-						}
-						if took := time.Since(began); took > 20*storeTime {
-							t.Errorf("%s: answered after %s", d.name, took)
-						}
+						asking.Go(func() {
+							began := time.Now()
+							got := d.do()
+							if !got.unavailable() && !(d.warm && !cold && got.status < 500) {
+								t.Errorf("%s: %d, Retry-After %q, %s", d.name, got.status, got.header.Get("Retry-After"), got.errors)
+							}
+							if took := time.Since(began); took > 15*storeTime { // its own deadline is 30 s
+								t.Errorf("%s: answered after %s", d.name, took)
+							}
+						})
 					}
+					asking.Wait()
 					set(w.Engine, false)
 					for _, d := range all {
 						if got := d.do(); got.status >= 500 || got.errors == "temporarily_unavailable" {
@@ -149,7 +153,7 @@ func TestAStoreThatIsAwayAndComesBack(t *testing.T) {
 
 // What was asked for in an outage has cost nobody anything.
 func TestAnOutageCostsNothing(t *testing.T) {
-	w, _ := servertest.StartExample(t, func(o *servertest.Options) { o.StoreTime = 50 * time.Millisecond })
+	w, _ := servertest.StartExample(t, func(o *servertest.Options) { o.StoreTime = time.Second })
 	web, b := w.Web(), w.Browser()
 	first := web.Login(b, ada)
 	code := web.Code(b.Get(web.Authorize()))
@@ -182,7 +186,7 @@ func TestReadiness(t *testing.T) {
 		rec := httptest.NewRecorder()
 		began := time.Now()
 		ops.ServeHTTP(rec, httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, nil))
-		if took := time.Since(began); rec.Code != want || took > 3*time.Second {
+		if took := time.Since(began); rec.Code != want || took > 4*time.Second {
 			t.Errorf("%s: %d after %s, want %d", path, rec.Code, took, want)
 		}
 	}
@@ -198,7 +202,7 @@ func TestReadiness(t *testing.T) {
 
 // Requests that come while the store hangs do not pile up: each has ended after its time, with all that it began.
 func TestNothingPilesUpWhileTheStoreHangs(t *testing.T) {
-	w, _ := servertest.StartExample(t, func(o *servertest.Options) { o.StoreTime = 200 * time.Millisecond })
+	w, _ := servertest.StartExample(t, func(o *servertest.Options) { o.StoreTime = time.Second })
 	web := w.Web()
 	token := web.Login(w.Browser(), ada).Text("refresh_token")
 	web.HTTP.CloseIdleConnections()
