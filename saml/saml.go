@@ -97,8 +97,11 @@ func (p *Provider) report(ctx context.Context, r metadata.Report) {
 	}
 }
 
-// Maintain renews the provider's metadata where that is due.
+// Maintain renews the provider's metadata where that is due. It is for one node at a time.
 func (p *Provider) Maintain(ctx context.Context) error { return p.source.Maintain(ctx) }
+
+// Adopt takes over the metadata that another node renewed. It is for every node.
+func (p *Provider) Adopt(ctx context.Context) error { return p.source.Adopt(ctx) }
 
 // CertificateEnd returns when the last of the provider's signing certificates ends. Signatures go on to be accepted after it, since
 // certificates are pinned keys; but a provider whose last one ends has a rollover before it, or an outage.

@@ -20,6 +20,7 @@ type Metrics struct {
 	latency  *prometheus.HistogramVec
 	events   *prometheus.CounterVec
 	ends     *prometheus.GaugeVec
+	leases   *prometheus.GaugeVec
 }
 
 // NewMetrics returns metrics in a registry of their own, with those of the Go runtime and the process.
@@ -40,11 +41,14 @@ func NewMetrics(version string) *Metrics {
 	m.ends = prometheus.NewGaugeVec(prometheus.GaugeOpts{
 		Name: "weir_provider_certificate_end_seconds", Help: "When the last signing certificate of a SAML provider ends, in seconds since 1970.",
 	}, []string{"pool", "provider"})
+	m.leases = prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Name: "weir_lease_held", Help: "1 where this node does the job, 0 where it did; over all nodes the sum is 1.",
+	}, []string{"lease"})
 	info := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "weir_build_info", Help: "Always 1; the label tells the version.", ConstLabels: prometheus.Labels{"version": version},
 	})
 	info.Set(1)
-	m.registry.MustRegister(m.requests, m.latency, m.events, m.ends, info,
+	m.registry.MustRegister(m.requests, m.latency, m.events, m.ends, m.leases, info,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -55,6 +59,15 @@ func (m *Metrics) Record(_ context.Context, e audit.Event) { m.events.WithLabelV
 // ProviderCertificate tells when the last signing certificate of a provider ends.
 func (m *Metrics) ProviderCertificate(poolID, provider string, end time.Time) {
 	m.ends.WithLabelValues(poolID, provider).Set(float64(end.Unix()))
+}
+
+// Lease tells whether this node holds a lease. It implements lease.Watch.
+func (m *Metrics) Lease(name string, held bool) {
+	value := 0.0
+	if held {
+		value = 1
+	}
+	m.leases.WithLabelValues(name).Set(value)
 }
 
 // Handler serves the metrics.

@@ -6,6 +6,11 @@ import (
 	"net"
 	"net/http"
 	"time"
+
+	"github.com/weir-id/weir/config"
+	"github.com/weir-id/weir/federation/secret"
+	"github.com/weir-id/weir/federation/store"
+	"github.com/weir-id/weir/server"
 )
 
 // Main is the command as a process of its own, and Run the same within this one.
@@ -25,4 +30,11 @@ func ServeUntil(ctx context.Context, h http.Handler, l net.Listener, log *slog.L
 	ds := &doors{}
 	ds.add("listen", &http.Server{Handler: h, ReadHeaderTimeout: time.Minute}, l)
 	return ds.serve(ctx, log, drain)
+}
+
+// Maintain does what one node of several does from time to time, on that engine, until ctx ends.
+func Maintain(ctx context.Context, cfg *config.Config, engine store.Engine, ring *secret.Ring, log *slog.Logger) {
+	n := &node{cfg: cfg, log: log, now: time.Now, engine: engine, ring: ring, metrics: server.NewMetrics("test")}
+	n.wire()
+	n.maintain(ctx)
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/weir-id/weir/federation/audit"
 	"github.com/weir-id/weir/federation/erasure"
 	"github.com/weir-id/weir/federation/fault"
+	"github.com/weir-id/weir/federation/lease"
 	"github.com/weir-id/weir/federation/notify"
 	"github.com/weir-id/weir/federation/once"
 	"github.com/weir-id/weir/federation/outgoing"
@@ -57,6 +58,7 @@ type node struct {
 	grants    *token.Grants
 	broker    *federation.Broker
 	traces    *trace.Traces
+	leases    *lease.Leases
 	said      map[string]time.Time // see daily
 	remove    string               // a directory that goes with the node, if not empty
 }
@@ -151,6 +153,9 @@ func onStopped(cmd *cobra.Command, cfg *config.Config, things string, do func(*n
 }
 
 func (n *node) wire() {
+	limited := store.Limited{Engine: n.engine, Most: storeTime}
+	n.leases = &lease.Leases{Engine: limited, Node: nodeName(), Now: n.now, Logger: n.log, Watch: n.metrics}
+	n.engine = lease.Guard{Engine: limited}
 	n.audit = audit.Recorders{audit.Log{Logger: n.log}, n.metrics}
 	client := outgoing.New(outgoing.Options{AllowPrivate: n.cfg.Outgoing.AllowPrivate})
 	n.samlKeys = &samlsp.Keys{Engine: n.engine, Ring: n.ring, Now: n.now}

@@ -19,8 +19,8 @@ import (
 
 // Times of a serving process.
 const (
-	drainTime   = 20 * time.Second // for requests under way at the end
-	maintenance = time.Minute      // between sweeps of expired documents and looks at key ages
+	drainTime = 20 * time.Second // for requests under way at the end
+	storeTime = 5 * time.Second  // for one answer of the store; after it requests are answered with a 503
 )
 
 func serveCommand() *cobra.Command {
@@ -68,7 +68,7 @@ func (n *node) serve(ctx context.Context, public net.Listener, ready func() erro
 		return err
 	}
 	n.log.LogAttrs(ctx, slog.LevelInfo, "serving", append([]slog.Attr{
-		slog.String("version", version()), slog.String("base_url", n.cfg.BaseURL)}, doors.attrs()...)...)
+		slog.String("version", version()), slog.String("base_url", n.cfg.BaseURL)}, append(doors.attrs(), slog.String("node", n.leases.Node))...)...)
 	background, stop := context.WithCancel(ctx)
 	defer stop()
 	maintained := make(chan struct{})
@@ -151,41 +151,4 @@ func listen(ctx context.Context, setting, address string) (net.Listener, error) 
 		why = "this user may not listen there; ports under 1024 take a privilege: give a higher one, with a proxy or a port redirection in front."
 	}
 	return nil, fault.New(fault.Config, setting+": "+address+": "+why, err)
-}
-
-// maintain does what is due from time to time until ctx ends.
-func (n *node) maintain(ctx context.Context) {
-	tick := time.NewTicker(maintenance)
-	defer tick.Stop()
-	for {
-		n.maintainOnce(ctx)
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-	}
-}
-
-func (n *node) maintainOnce(ctx context.Context) {
-	failed := func(what string, err error) {
-		if err != nil && ctx.Err() == nil {
-			n.log.LogAttrs(ctx, slog.LevelError, "maintenance failed", slog.String("what", what), slog.String("error", err.Error()))
-		}
-	}
-	_, err := n.engine.Sweep(ctx, n.now())
-	failed("sweep", err)
-	_, err = n.broker.FinishDeletions(ctx)
-	failed("finish deletions of user pools", err)
-	for after := ""; ; {
-		pools, next, err := n.directory.Pools(ctx, after, 100)
-		failed("list pools", err)
-		for _, p := range pools {
-			failed("keys of "+p.ID, n.keys.Maintain(ctx, p))
-			n.maintainSAML(ctx, p, failed)
-		}
-		if after = next; after == "" {
-			return
-		}
-	}
 }

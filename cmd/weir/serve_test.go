@@ -11,6 +11,7 @@ import (
 	"time"
 
 	weir "github.com/weir-id/weir/cmd/weir"
+	"github.com/weir-id/weir/federation/lease"
 	"github.com/weir-id/weir/providers/oidc/oidctest"
 )
 
@@ -235,5 +236,58 @@ func TestLogLevelIsRespected(t *testing.T) {
 	p.stop()
 	if log := p.log.String() + p.out.String(); log != "" {
 		t.Errorf("log: %s", log)
+	}
+}
+
+// What a process does from time to time another one may do at once, when it has stopped in order: nothing has to run out first.
+func TestLeasesAreGivenBackAtTheEnd(t *testing.T) {
+	d := deploy(t)
+	var before string
+	for range 2 {
+		p := d.serve()
+		d.awaitLeases()
+		p.interrupt()
+		p.stop()
+		log := p.log.String()
+		taken, given := strings.Count(log, `"msg":"lease taken"`), strings.Count(log, `"msg":"lease given back"`)
+		if taken != 4 || given != 4 || strings.Contains(log, "lease lost") || strings.Contains(log, "was not given back") {
+			t.Errorf("%d leases taken, %d given back: %s", taken, given, log)
+		}
+		var serving struct{ Node string }
+		for line := range strings.Lines(log) {
+			if strings.Contains(line, `"msg":"serving"`) {
+				if err := json.Unmarshal([]byte(line), &serving); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		if serving.Node == "" || serving.Node == before {
+			t.Errorf("the node is %q, the one before was %q", serving.Node, before)
+		}
+		before = serving.Node
+	}
+}
+
+// awaitLeases waits until the process holds all leases, for less time than it takes one to run out.
+func (d *deployment) awaitLeases() {
+	d.t.Helper()
+	ctx, cancel := context.WithTimeout(d.t.Context(), lease.Life-time.Second)
+	defer cancel()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		_, body, err := fetch(ctx, d.ops+"/metrics")
+		held := 0
+		for _, name := range []string{"sweep", "deletions", "keys", "metadata"} {
+			held += strings.Count(body, `weir_lease_held{lease="`+name+`"} 1`)
+		}
+		if held == 4 {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			d.t.Fatalf("leases: %v", err)
+		case <-tick.C:
+		}
 	}
 }

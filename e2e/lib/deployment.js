@@ -58,6 +58,14 @@ function pool(poolId, issuer, upstreamClient, ...poolClients) {
   }
 }
 
+// pools is the content of pool.yaml.
+export const pools = (issuer, callback) => ({
+  UserPools: [
+    pool(alpha, issuer, 'weir-alpha', client('web', callback), client('spa')),
+    pool(bravo, issuer, 'weir-bravo', client('bravo')),
+  ],
+})
+
 // deploy starts both. It returns { weir, upstream, issuers: { alpha, bravo }, restartUpstream, remove }.
 export async function deploy(binary, { callback } = {}) {
   const weir = await Weir.create(binary)
@@ -76,12 +84,7 @@ export async function deploy(binary, { callback } = {}) {
     const { issuer, port } = d.upstream
     // The same provider at the same address, with other signing keys.
     d.restartUpstream = async () => (d.upstream = await startUpstream(upstreamClients, port))
-    await weir.writePools({
-      UserPools: [
-        pool(alpha, issuer, 'weir-alpha', client('web', callback), client('spa')),
-        pool(bravo, issuer, 'weir-bravo', client('bravo')),
-      ],
-    })
+    await weir.writePools(pools(issuer, callback))
     await weir.start()
     return d
   } catch (err) {

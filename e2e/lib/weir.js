@@ -94,14 +94,18 @@ function deadline(ms) {
 
 // Weir is one deployment in a directory of its own, which start and stop can run again and again.
 export class Weir {
-  // binary is the path of the command. What is in the deployment is said with writePools, before start.
-  static async create(binary) {
+  // binary is the path of the command. What is in the deployment is said with writePools, before start. One of several nodes has
+  // the others' base URL, store and sealing keys, and applies no pools of its own.
+  static async create(binary, { base, store, sealingKeys, apply = true } = {}) {
     const w = new Weir()
     w.binary = binary
     w.dir = await mkdtemp(join(tmpdir(), 'weir-e2e-'))
     w.port = await freePort()
     w.operations = `http://127.0.0.1:${await freePort()}`
-    w.base = `http://127.0.0.1:${w.port}`
+    w.base = base ?? `http://127.0.0.1:${w.port}`
+    w.store = store ?? `bolt:${join(w.dir, 'weir.db')}`
+    w.sealingKeys = sealingKeys ?? join(w.dir, 'sealing.keys')
+    w.apply = apply ? 'apply: [pool.yaml]\n' : ''
     await writeFile(join(w.dir, 'weir.yaml'), w.#config())
     return w
   }
@@ -111,10 +115,9 @@ export class Weir {
 listen: 127.0.0.1:${this.port}
 operations_listen: ${new URL(this.operations).host}
 region: local
-store: bolt:${join(this.dir, 'weir.db')}
-sealing_keys: {file: ${join(this.dir, 'sealing.keys')}, create: true}
-apply: [pool.yaml]
-admin_keys: [{access_key_id: ${administrator.accessKeyId}, secret_access_key: ${administrator.secretAccessKey}, allow: ["*"]}]
+store: ${JSON.stringify(this.store)}
+sealing_keys: {file: ${this.sealingKeys}, create: true}
+${this.apply}admin_keys: [{access_key_id: ${administrator.accessKeyId}, secret_access_key: ${administrator.secretAccessKey}, allow: ["*"]}]
 outgoing: {allow_private: true}
 log: {format: json, level: info}
 `

@@ -33,11 +33,11 @@ type cached[T any] struct {
 // than store.ErrNotFound are not kept. age <= 0 keeps nothing.
 func (c *cache[T]) get(now time.Time, age time.Duration, key string, load func() (T, error)) (T, error) {
 	c.mu.Lock()
-	if e, ok := c.known[key]; ok && now.Sub(e.since) < age {
+	if e, ok := c.known[key]; ok && young(e.since, now, age) {
 		c.mu.Unlock()
 		return e.value, nil
 	}
-	if since, ok := c.missing[key]; ok && now.Sub(since) < min(age, maxMissingAge) {
+	if since, ok := c.missing[key]; ok && young(since, now, min(age, maxMissingAge)) {
 		c.mu.Unlock()
 		var zero T
 		return zero, store.ErrNotFound
@@ -65,6 +65,13 @@ func (c *cache[T]) get(now time.Time, age time.Duration, key string, load func()
 	c.known = room(c.known, maxCached)
 	c.known[key] = cached[T]{value: v, since: now}
 	return v, nil
+}
+
+// young reports whether less than age has passed. Both readings of a clock count: the monotonic one stands still while a machine sleeps, and
+// the other one can be set back.
+func young(since, now time.Time, age time.Duration) bool {
+	passed := max(now.Sub(since), now.Round(0).Sub(since.Round(0)))
+	return passed >= 0 && passed < age
 }
 
 // clear forgets everything. It is called after every write of this process, which are few.

@@ -83,7 +83,7 @@ func (d *Directory) deletePool(ctx context.Context, id string, may func(*Pool) e
 	}
 	operation := fmt.Sprintf("delete user pool %q", id)
 	var refused error
-	_, err := d.pools().Update(ctx, id, func(p *Pool) error {
+	e, err := d.pools().Update(ctx, id, func(p *Pool) error {
 		if refused = nil; p.gone() {
 			return store.ErrUnchanged // a deletion that was cut short, or that somebody else makes right now
 		}
@@ -101,42 +101,61 @@ func (d *Directory) deletePool(ctx context.Context, id string, may func(*Pool) e
 		return storeFault(operation, err, noPool)
 	}
 	d.changed()
-	if err := d.remove(ctx, id, also); err != nil {
+	if err := d.remove(ctx, e.Value, also); err != nil {
 		return fmt.Errorf("%w: %w", ErrUnfinished, storeFault(operation, err, noPool))
 	}
 	return nil
 }
 
-// remove removes everything that is kept for a pool, and then the pool.
-func (d *Directory) remove(ctx context.Context, id string, also []func(context.Context, string) error) error {
-	if err := d.empty(ctx, id); err != nil {
+// remove removes everything that is kept for a pool that is marked, and then the pool. Two may do so at once, on two nodes, and one of them may
+// come late: to a pool that another one has finished, and even to a new one of the same id, which is not its to empty. So it looks
+// before each step whether the mark is still there, and the pool's document goes by compare-and-swap.
+func (d *Directory) remove(ctx context.Context, p Pool, also []func(context.Context, string) error) error {
+	for _, step := range append(d.parts(), also...) {
+		if _, there, err := d.marked(ctx, p); err != nil || !there {
+			return err
+		}
+		if err := step(ctx, p.ID); err != nil {
+			return err
+		}
+	}
+	e, there, err := d.marked(ctx, p)
+	if err != nil || !there {
 		return err
 	}
-	for _, f := range also {
-		if err := f(ctx, id); err != nil {
-			return err
-		}
+	last := d.pools()
+	last.KeysOf = func(p *Pool) store.Keys { // an expired document does not exist: for no node, whatever its clock says
+		return store.Keys{Key: p.ID, Expires: d.now().Add(-time.Hour)}
 	}
-	return d.pools().Delete(ctx, id)
+	if _, err = last.Put(ctx, &e.Value, e.Version); errors.Is(err, store.ErrConflict) {
+		return nil // somebody else was faster: nothing but this is written to a marked pool
+	}
+	return err
 }
 
-// empty removes everything in a pool.
-func (d *Directory) empty(ctx context.Context, id string) error {
-	in := indexPrefix("pool", id, "")
-	for _, of := range []func() error{
-		func() error { return deleteAll(ctx, d.clients(), in) },
-		func() error { return deleteAll(ctx, d.providers(), in) },
-		func() error { return deleteAll(ctx, d.groups(), in) },
-		func() error { return deleteAll(ctx, d.temporaries(), in) },
-		func() error { return deleteAll(ctx, d.servers(), in) },
-		func() error { return deleteAll(ctx, d.looks(), in) },
-		func() error { return deleteAll(ctx, d.users(), indexPrefix(defaultIndex, id, "")) },
-	} {
-		if err := of(); err != nil {
-			return err
-		}
+// marked reads the pool that was marked with p; there is false where it is gone, or another one has its id.
+func (d *Directory) marked(ctx context.Context, p Pool) (e store.Entry[Pool], there bool, err error) {
+	e, err = d.pools().Get(ctx, p.ID)
+	if errors.Is(err, store.ErrNotFound) {
+		return e, false, nil
 	}
-	return nil
+	return e, err == nil && e.Value.gone() && e.Value.Deleting.Equal(p.Deleting), err
+}
+
+// parts removes everything in a pool, one kind after the other.
+func (d *Directory) parts() []func(ctx context.Context, poolID string) error {
+	in := func(id string) string { return indexPrefix("pool", id, "") }
+	return []func(context.Context, string) error{
+		func(ctx context.Context, id string) error { return deleteAll(ctx, d.clients(), in(id)) },
+		func(ctx context.Context, id string) error { return deleteAll(ctx, d.providers(), in(id)) },
+		func(ctx context.Context, id string) error { return deleteAll(ctx, d.groups(), in(id)) },
+		func(ctx context.Context, id string) error { return deleteAll(ctx, d.temporaries(), in(id)) },
+		func(ctx context.Context, id string) error { return deleteAll(ctx, d.servers(), in(id)) },
+		func(ctx context.Context, id string) error { return deleteAll(ctx, d.looks(), in(id)) },
+		func(ctx context.Context, id string) error {
+			return deleteAll(ctx, d.users(), indexPrefix(defaultIndex, id, ""))
+		},
+	}
 }
 
 func deleteAll[T any](ctx context.Context, k *store.Kind[T], index string) error {
@@ -149,15 +168,13 @@ func deleteAll[T any](ctx context.Context, k *store.Kind[T], index string) error
 const deletingIndex = "deleting:"
 
 // FinishDeletions finishes the deletions of pools that were cut short, and returns how many there were. also is as with DeletePool.
+// Any number of nodes may do so at the same time. It begins no deletion: a pool that was finished and made anew since it was listed stays.
 func (d *Directory) FinishDeletions(ctx context.Context, also ...func(ctx context.Context, poolID string) error) (int, error) {
 	n := 0
 	err := d.pools().All(ctx, deletingIndex, func(e store.Entry[Pool]) error {
 		n++
-		err := d.DeletePool(ctx, e.Value.ID, also...)
-		if errors.Is(err, store.ErrNotFound) {
-			return nil // somebody else was faster
-		}
-		return err
+		defer d.changed()
+		return d.remove(ctx, e.Value, also)
 	})
 	return n, storeFault("finish deletions of user pools", err, noPool)
 }

@@ -185,3 +185,43 @@ func TestDeletionProtection(t *testing.T) {
 	wantCode(t, f.DeleteProtected(t.Context(), p.ID), fault.NotFound)
 	empty(t, f.engine, "pool", "client", "provider")
 }
+
+// Two nodes finish a deletion. One is stopped in the middle of it, and goes on when the other one has finished, and the pool was made anew.
+func TestAFinisherThatComesLate(t *testing.T) {
+	f := newFixture(t)
+	p, _ := f.withPool(t)
+	cut := errors.New("cut short")
+	if err := f.DeletePool(t.Context(), p.ID, func(context.Context, string) error { return cut }); !errors.Is(err, pool.ErrUnfinished) {
+		t.Fatal(err)
+	}
+	var after []string
+	again := func(ctx context.Context, _ string) error {
+		other := &pool.Directory{Engine: f.Engine, Ring: f.Ring, Now: f.Now}
+		if n, err := other.FinishDeletions(ctx); n != 1 || err != nil {
+			t.Errorf("the other node finished %d, %v", n, err)
+		}
+		if _, err := other.CreatePool(ctx, pool.Pool{ID: p.ID, Name: "again"}); err != nil {
+			t.Error(err)
+		}
+		if _, err := other.CreateClient(ctx, pool.Client{PoolID: p.ID, Name: "again"}); err != nil {
+			t.Error(err)
+		}
+		return nil
+	}
+	late := func(_ context.Context, id string) error {
+		after = append(after, id)
+		return nil
+	}
+	if n, err := f.FinishDeletions(t.Context(), again, late); n != 1 || err != nil {
+		t.Errorf("the late node finished %d, %v", n, err)
+	}
+	if len(after) != 0 {
+		t.Errorf("it went on with %v", after)
+	}
+	if got, err := f.Pool(t.Context(), p.ID); err != nil || got.Name != "again" {
+		t.Errorf("the new pool: %q, %v", got.Name, err)
+	}
+	if all, err := f.Clients(t.Context(), p.ID); err != nil || len(all) != 1 {
+		t.Errorf("the new pool has %d clients, %v", len(all), err)
+	}
+}

@@ -66,7 +66,11 @@ func (c *Copies) Load(ctx context.Context, poolID, provider string) (out Copy, f
 	return Copy{PoolID: v.PoolID, Provider: v.Provider, URL: v.URL, Body: body, Fetched: v.Fetched}, true, nil
 }
 
-// Save replaces the kept copy. Of several nodes that save at the same time any may win: each has a good document.
+// lateWrite is how much later than another node one may save what it fetched before. A copy from further in the future is of a clock that was wrong.
+const lateWrite = time.Hour
+
+// Save replaces the kept copy, unless another node has saved one that was fetched later. Of several that save at the same time any may win: each has
+// a good document.
 func (c *Copies) Save(ctx context.Context, in Copy) error {
 	var packed bytes.Buffer
 	w, err := flate.NewWriter(&packed, flate.BestCompression)
@@ -80,7 +84,9 @@ func (c *Copies) Save(ctx context.Context, in Copy) error {
 	v := storedCopy{PoolID: in.PoolID, Provider: in.Provider, URL: in.URL, Fetched: in.Fetched, Packed: packed.Bytes()}
 	version := uint64(0)
 	if e, err := c.kind().Get(ctx, copyKey(in.PoolID, in.Provider)); err == nil {
-		version = e.Version
+		if version = e.Version; e.Value.URL == in.URL && e.Value.Fetched.After(in.Fetched) && e.Value.Fetched.Before(in.Fetched.Add(lateWrite)) {
+			return nil
+		}
 	} else if !errors.Is(err, store.ErrNotFound) {
 		return fmt.Errorf("keep the metadata copy of %s: %w", in.Provider, err)
 	}

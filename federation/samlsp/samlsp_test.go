@@ -259,3 +259,28 @@ func TestCopiesAreKept(t *testing.T) {
 		t.Errorf("after Delete: %t, %v", found, err)
 	}
 }
+
+// A node that was stopped between the fetch and the write comes late.
+func TestAnEarlierCopyReplacesNoLaterOne(t *testing.T) {
+	w := newWorld(t)
+	copies := &samlsp.Copies{Engine: w.engine}
+	for _, c := range []struct {
+		body, want string
+		fetched    time.Duration
+		url        string
+	}{
+		{"first", "first", time.Minute, "a"},
+		{"late", "first", 0, "a"},
+		{"another address", "another address", 0, "b"},
+		{"of a clock that is wrong", "of a clock that is wrong", 100 * day, "b"},
+		{"right again", "right again", time.Minute, "b"},
+	} {
+		err := copies.Save(t.Context(), samlsp.Copy{PoolID: poolID, Provider: "Corp", URL: c.url, Body: []byte(c.body), Fetched: epoch.Add(c.fetched)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, found, err := copies.Load(t.Context(), poolID, "Corp"); err != nil || !found || string(got.Body) != c.want {
+			t.Errorf("after %q: %q, %t, %v", c.body, got.Body, found, err)
+		}
+	}
+}

@@ -1,7 +1,6 @@
 package metadata
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -34,7 +33,7 @@ type Copy struct {
 type Keeper interface {
 	// Load returns the kept copy; found is false where there is none.
 	Load(ctx context.Context) (c Copy, found bool, err error)
-	// Save replaces it. Of several nodes that save at the same time any may win.
+	// Save replaces it unless a later one is kept already.
 	Save(ctx context.Context, c Copy) error
 }
 
@@ -52,7 +51,8 @@ type Report struct {
 // and renewed. It is safe for concurrent use and must not be copied.
 //
 // There is one fetch at a time, whoever needs it, and it does not end with the request that began it. While there is
-// a good document that has not expired nobody waits for a renewal, and a failed one changes nothing.
+// a good document that has not expired nobody waits for a renewal, and a failed one changes nothing. Of several nodes with one Keeper the first one
+// that finds a renewal due fetches, and the others take over its copy: see Adopt.
 type Source struct {
 	// File is a document's content. With it nothing is ever fetched.
 	File []byte
@@ -70,7 +70,7 @@ type Source struct {
 
 	mu     sync.Mutex
 	cur    *Metadata     // the good document; nil: none
-	body   []byte        // as it came
+	since  time.Time     // when it was fetched, here or on another node
 	next   time.Time     // when it is to be renewed
 	loaded bool          // Keeper was asked
 	err    error         // of the last fetch; nil: it was good. With File: of Parse
@@ -91,11 +91,11 @@ func (s *Source) Get(ctx context.Context) (*Metadata, error) {
 	}
 	if s.usable() {
 		if !s.Now().Before(s.next) {
-			s.begin(ctx, s.fetch)
+			s.begin(ctx, s.renew)
 		}
 		return s.cur, nil
 	}
-	return s.renewed(ctx)
+	return s.renewed(ctx, s.renew)
 }
 
 // Refetch is for a signature that matches no known key: it fetches the document once more and returns it. fresh is false
@@ -117,7 +117,7 @@ func (s *Source) Refetch(ctx context.Context) (m *Metadata, fresh bool, err erro
 		}
 		s.forced = now
 	}
-	if m, err = s.renewed(ctx); err == nil {
+	if m, err = s.renewed(ctx, s.fetch); err == nil {
 		return m, true, nil
 	}
 	if ctx.Err() == nil && s.usable() {
@@ -141,7 +141,7 @@ func (s *Source) Maintain(ctx context.Context) error {
 	if s.usable() && s.Now().Before(s.next) {
 		return nil
 	}
-	_, err := s.renewed(ctx)
+	_, err := s.renewed(ctx, s.renew)
 	return err
 }
 
@@ -183,9 +183,9 @@ func (s *Source) ready(ctx context.Context) error {
 	return s.await(ctx)
 }
 
-// renewed returns the document after a fetch, or why that failed. The lock is held.
-func (s *Source) renewed(ctx context.Context) (*Metadata, error) {
-	s.begin(ctx, s.fetch)
+// renewed returns the document after f, which fetches it, or why that failed. The lock is held.
+func (s *Source) renewed(ctx context.Context, f func(context.Context)) (*Metadata, error) {
+	s.begin(ctx, f)
 	if err := s.await(ctx); err != nil {
 		return nil, err
 	}
@@ -232,29 +232,6 @@ func (s *Source) await(ctx context.Context) error {
 	}
 }
 
-// load asks Keeper.
-func (s *Source) load(ctx context.Context) {
-	var c Copy
-	var found bool
-	var err error
-	if s.Keeper != nil {
-		c, found, err = s.Keeper.Load(ctx)
-	}
-	var m *Metadata
-	if err == nil && found && c.URL == s.URL {
-		m, err = s.parse(c.Body) // an expired copy is as good as none
-	}
-	s.mu.Lock()
-	s.loaded = true
-	if m != nil {
-		s.cur, s.body, s.next = m, c.Body, m.NextRefresh(c.Fetched)
-	}
-	s.mu.Unlock()
-	if err != nil {
-		s.report(ctx, Report{New: m, Err: fmt.Errorf("load the kept metadata: %w", err)})
-	}
-}
-
 // fetch gets the document and takes it over if it is good.
 func (s *Source) fetch(ctx context.Context) {
 	body, err := s.download(ctx)
@@ -265,7 +242,6 @@ func (s *Source) fetch(ctx context.Context) {
 	now := s.Now()
 	s.mu.Lock()
 	old := s.cur
-	changed := !bytes.Equal(body, s.body)
 	s.err = err
 	if err != nil {
 		s.retry = now.Add(retryAfter)
@@ -274,7 +250,7 @@ func (s *Source) fetch(ctx context.Context) {
 		}
 		m = old
 	} else {
-		s.cur, s.body, s.next = m, body, m.NextRefresh(now)
+		s.use(m, now)
 	}
 	s.mu.Unlock()
 	if err != nil {
@@ -282,7 +258,7 @@ func (s *Source) fetch(ctx context.Context) {
 		return
 	}
 	r := Report{Old: old, New: m, Changes: Diff(old, m)}
-	if changed && s.Keeper != nil {
+	if s.Keeper != nil { // an unchanged one too: its age tells the other nodes that it need not be fetched
 		if err := s.Keeper.Save(ctx, Copy{URL: s.URL, Body: body, Fetched: now}); err != nil {
 			r.Err = fmt.Errorf("keep the metadata: %w", err)
 		}

@@ -195,8 +195,8 @@ func TestSourceStartsFromTheKeptCopyWhileTheProviderIsDown(t *testing.T) {
 		r.remote.set(good, nil)
 		close(r.remote.hang)
 		synctest.Wait()
-		if len(r.reports) != 0 || r.keeper.saves != 0 {
-			t.Errorf("nothing changed, but: %+v, %d saves", r.reports, r.keeper.saves)
+		if len(r.reports) != 0 || r.keeper.saves != 1 || !r.keeper.copy.Fetched.Equal(time.Now()) {
+			t.Errorf("nothing changed but the copy's age: %+v, %d saves, of %s", r.reports, r.keeper.saves, r.keeper.copy.Fetched)
 		}
 	})
 	for name, c := range map[string]metadata.Copy{

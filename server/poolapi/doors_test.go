@@ -162,8 +162,8 @@ func TestAnOutageIsRetryable(t *testing.T) {
 	r.Engine.SetDown(true)
 	ans := r.call("GlobalSignOut", in)
 	wantRefusal(t, "GlobalSignOut", ans, "ServiceUnavailableException", "")
-	if ans.Status != http.StatusServiceUnavailable {
-		t.Errorf("status %d", ans.Status)
+	if ans.Status != http.StatusServiceUnavailable || ans.Header.Get("Retry-After") == "" {
+		t.Errorf("status %d, Retry-After %q", ans.Status, ans.Header.Get("Retry-After"))
 	}
 }
 

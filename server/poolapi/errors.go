@@ -73,6 +73,9 @@ func (p Problem) Write(c echo.Context) error {
 	h.Set("X-Amzn-Errortype", p.Type)
 	h.Set("X-Amzn-Errormessage", headerText(p.Message))
 	h.Set(echo.HeaderContentType, contentType)
+	if p.Status == http.StatusServiceUnavailable {
+		h.Set(echo.HeaderRetryAfter, "1")
+	}
 	c.Response().WriteHeader(p.Status)
 	return c.Echo().JSONSerializer.Serialize(c, problemBody{p.Type, p.Message}, "")
 }

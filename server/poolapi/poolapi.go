@@ -76,7 +76,7 @@ func CrossOrigin() echo.MiddlewareFunc {
 		AllowOrigins: []string{"*"},
 		AllowMethods: []string{http.MethodPost, http.MethodOptions},
 		// The headers that the script asks for are allowed: SDKs add their own, and none has a meaning but those that are signed.
-		ExposeHeaders: []string{RequestIDHeader, "X-Amzn-Errortype", "X-Amzn-Errormessage", "Date"},
+		ExposeHeaders: []string{RequestIDHeader, "X-Amzn-Errortype", "X-Amzn-Errormessage", "Date", "Retry-After"},
 		MaxAge:        600,
 	})
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/weir-id/weir/federation/store"
 )
@@ -18,7 +19,8 @@ type Engine struct {
 	writes map[string]int
 	reads  map[string]int
 	down   bool
-	full   []string // kinds
+	hung   chan struct{} // closed when it ends; nil: it does not hang
+	full   []string      // kinds
 }
 
 // Reset forgets the counts.
@@ -77,6 +79,20 @@ func (e *Engine) SetFull(kinds ...string) {
 	e.full = kinds
 }
 
+// SetHang makes every call wait until its context ends, as a store does that takes connections and does not answer; or work again, those
+// that wait too.
+func (e *Engine) SetHang(hang bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	switch {
+	case hang && e.hung == nil:
+		e.hung = make(chan struct{})
+	case !hang && e.hung != nil:
+		close(e.hung)
+		e.hung = nil
+	}
+}
+
 func (e *Engine) isFull(kind string) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -86,10 +102,18 @@ func (e *Engine) isFull(kind string) error {
 	return nil
 }
 
-func (e *Engine) isDown() error {
+func (e *Engine) isDown(ctx context.Context) error {
 	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.down {
+	down, hung := e.down, e.hung
+	e.mu.Unlock()
+	if hung != nil {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-hung:
+		}
+	}
+	if down {
 		return fmt.Errorf("servertest: %w", store.ErrUnavailable)
 	}
 	return nil
@@ -105,7 +129,7 @@ func (e *Engine) wrote(kind string, err error) {
 
 // Get implements store.Engine.
 func (e *Engine) Get(ctx context.Context, kind, key string) (store.Doc, error) {
-	if err := e.isDown(); err != nil {
+	if err := e.isDown(ctx); err != nil {
 		return store.Doc{}, err
 	}
 	e.read(kind)
@@ -114,7 +138,7 @@ func (e *Engine) Get(ctx context.Context, kind, key string) (store.Doc, error) {
 
 // GetBy implements store.Engine.
 func (e *Engine) GetBy(ctx context.Context, kind, unique string) (store.Doc, error) {
-	if err := e.isDown(); err != nil {
+	if err := e.isDown(ctx); err != nil {
 		return store.Doc{}, err
 	}
 	e.read(kind)
@@ -123,7 +147,7 @@ func (e *Engine) GetBy(ctx context.Context, kind, unique string) (store.Doc, err
 
 // Put implements store.Engine.
 func (e *Engine) Put(ctx context.Context, kind string, d store.Doc) (uint64, error) {
-	if err := e.isDown(); err != nil {
+	if err := e.isDown(ctx); err != nil {
 		return 0, err
 	}
 	if err := e.isFull(kind); err != nil {
@@ -136,7 +160,7 @@ func (e *Engine) Put(ctx context.Context, kind string, d store.Doc) (uint64, err
 
 // Take implements store.Engine.
 func (e *Engine) Take(ctx context.Context, kind, key string) (store.Doc, error) {
-	if err := e.isDown(); err != nil {
+	if err := e.isDown(ctx); err != nil {
 		return store.Doc{}, err
 	}
 	d, err := e.Engine.Take(ctx, kind, key)
@@ -146,7 +170,7 @@ func (e *Engine) Take(ctx context.Context, kind, key string) (store.Doc, error) 
 
 // Delete implements store.Engine.
 func (e *Engine) Delete(ctx context.Context, kind, key string) error {
-	if err := e.isDown(); err != nil {
+	if err := e.isDown(ctx); err != nil {
 		return err
 	}
 	err := e.Engine.Delete(ctx, kind, key)
@@ -156,9 +180,17 @@ func (e *Engine) Delete(ctx context.Context, kind, key string) error {
 
 // List implements store.Engine.
 func (e *Engine) List(ctx context.Context, kind, index, after string, limit int) ([]store.Doc, error) {
-	if err := e.isDown(); err != nil {
+	if err := e.isDown(ctx); err != nil {
 		return nil, err
 	}
 	e.read(kind)
 	return e.Engine.List(ctx, kind, index, after, limit)
+}
+
+// Sweep implements store.Engine.
+func (e *Engine) Sweep(ctx context.Context, before time.Time) (int, error) {
+	if err := e.isDown(ctx); err != nil {
+		return 0, err
+	}
+	return e.Engine.Sweep(ctx, before)
 }

@@ -8,6 +8,7 @@
 package servertest
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -58,13 +59,15 @@ type Options struct {
 	TrustedProxies []netip.Prefix
 	// UpstreamTimeout bounds a fetch from a provider; 0 is the default of package outgoing.
 	UpstreamTimeout time.Duration
+	// StoreTime bounds a call of the store; 0 is 5 seconds, as in a process.
+	StoreTime time.Duration
 	// SealingKeys, the current one first; none generates one. See secret.ParseRing.
 	SealingKeys []string
 	// Clock is shared with upstream providers; nil makes one.
 	Clock *Clock
 	// AdminKeys count beside AdminKey.
 	AdminKeys []sigv4.Key
-	// Beside makes the new Weir another node on the store of that one, with its sealing keys and clock: with everything in memory
+	// Beside makes the new Weir another node on the store of that one, with its sealing keys and clock (unless it has others): with everything in memory
 	// fresh, it is also what a restart leaves.
 	Beside *Weir
 	// Wrap changes the handler of the public listener, to put something in front of it.
@@ -92,7 +95,8 @@ type Weir struct {
 	Events    *Events
 	Metrics   *server.Metrics
 
-	t testing.TB
+	store store.Engine // Engine as this node reaches it
+	t     testing.TB
 }
 
 // Start runs a Weir until the test ends.
@@ -121,7 +125,13 @@ func Start(t testing.TB, o Options) *Weir {
 func (w *Weir) open(o Options) {
 	w.t.Helper()
 	if o.Beside != nil {
-		w.Clock, w.Ring, w.Engine = o.Beside.Clock, o.Beside.Ring, o.Beside.Engine
+		w.Ring, w.Engine = o.Beside.Ring, o.Beside.Engine
+		if w.Clock == nil {
+			w.Clock = o.Beside.Clock
+		}
+		if len(o.SealingKeys) > 0 {
+			w.Ring = ring(w.t, o.SealingKeys)
+		}
 		return
 	}
 	if w.Clock == nil {
@@ -158,12 +168,13 @@ func (w *Weir) wire(o Options) {
 	base, err := url.Parse(w.URL)
 	w.must(err)
 	now := w.Clock.Now
+	w.store = store.Limited{Engine: w.Engine, Most: cmp.Or(o.StoreTime, 5*time.Second)}
 	logger := slog.New(server.LogHandler{Handler: slog.NewJSONHandler(w.Log, &slog.HandlerOptions{Level: slog.LevelDebug})})
 	recorder := audit.Recorders{audit.Log{Logger: logger}, w.Metrics, w.Events}
 	client := outgoing.New(outgoing.Options{AllowPrivate: true, Timeout: o.UpstreamTimeout})
-	w.SAMLKeys = &samlsp.Keys{Engine: w.Engine, Ring: w.Ring, Now: now}
+	w.SAMLKeys = &samlsp.Keys{Engine: w.store, Ring: w.Ring, Now: now}
 	samlOptions := saml.Options{HTTP: client, AllowPrivate: true, Now: now, Keys: w.SAMLKeys,
-		Replays: &replay.Messages{Engine: w.Engine}, Copies: &samlsp.Copies{Engine: w.Engine},
+		Replays: &replay.Messages{Engine: w.store}, Copies: &samlsp.Copies{Engine: w.store},
 		Audit: recorder}
 	set := providers.NewSet(providers.Options{HTTP: client, AllowPrivate: true, Now: now, More: map[string]providers.Kind{
 		"SAML": {
@@ -171,21 +182,21 @@ func (w *Weir) wire(o Options) {
 			Validate: saml.Validate, Probes: true,
 		},
 	}})
-	w.Directory = &pool.Directory{Engine: w.Engine, Ring: w.Ring, Now: now,
+	w.Directory = &pool.Directory{Engine: w.store, Ring: w.Ring, Now: now,
 		CheckProvider: func(ip pool.IdentityProvider) []pool.Problem { return detailProblems(set.Validate(ip)) },
 		ProbeProvider: func(ctx context.Context, ip pool.IdentityProvider) []pool.Problem {
 			return detailProblems(set.Probe(ctx, ip))
 		},
 	}
-	w.Keys = &token.Keys{Engine: w.Engine, Ring: w.Ring, Now: now}
+	w.Keys = &token.Keys{Engine: w.store, Ring: w.Ring, Now: now}
 	w.Issuer = &token.Issuer{Keys: w.Keys, BaseURL: w.URL, Now: now}
-	w.Grants = &token.Grants{Engine: w.Engine, Ring: w.Ring, Now: now}
-	w.Once = &once.Memory{Engine: w.Engine, Ring: w.Ring, Now: now}
+	w.Grants = &token.Grants{Engine: w.store, Ring: w.Ring, Now: now}
+	w.Once = &once.Memory{Engine: w.store, Ring: w.Ring, Now: now}
 	w.Broker = &federation.Broker{Directory: w.Directory, Providers: set, Grants: w.Grants, Ring: w.Ring,
-		Once: w.Once, Upstream: &upstream.Keeper{Engine: w.Engine, Ring: w.Ring, Now: now},
-		Replays: &replay.Messages{Engine: w.Engine}, Erasures: &erasure.Requests{Engine: w.Engine, Ring: w.Ring, Now: now}, Audit: recorder, Now: now,
-		Forget: []func(context.Context, string) error{w.Keys.DeletePool, w.SAMLKeys.DeletePool, (&samlsp.Copies{Engine: w.Engine}).DeletePool}}
-	w.Traces = &trace.Traces{Engine: w.Engine, Ring: w.Ring, Now: now, Logger: logger}
+		Once: w.Once, Upstream: &upstream.Keeper{Engine: w.store, Ring: w.Ring, Now: now},
+		Replays: &replay.Messages{Engine: w.store}, Erasures: &erasure.Requests{Engine: w.store, Ring: w.Ring, Now: now}, Audit: recorder, Now: now,
+		Forget: []func(context.Context, string) error{w.Keys.DeletePool, w.SAMLKeys.DeletePool, (&samlsp.Copies{Engine: w.store}).DeletePool}}
+	w.Traces = &trace.Traces{Engine: w.store, Ring: w.Ring, Now: now, Logger: logger}
 	w.Server = &server.Server{
 		Site:      &web.Site{Base: base, Directory: w.Directory, TrustedProxies: o.TrustedProxies},
 		Directory: w.Directory, Broker: w.Broker, Grants: w.Grants, Issuer: w.Issuer, Keys: w.Keys, SAMLKeys: w.SAMLKeys,

@@ -1,6 +1,7 @@
 package mongo_test
 
 import (
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -93,5 +94,30 @@ func TestWriterOfTheSameDocumentDied(t *testing.T) {
 		if o := audit(t, next); o != (mongo.Orphans{}) {
 			t.Errorf("left over: %+v", o)
 		}
+	}
+}
+
+// TestClockThatIsSetBack: a document that a writer takes for expired, and for live a moment later, is removed or respected, but never loses its claim.
+func TestClockThatIsSetBack(t *testing.T) {
+	db := newStore(t)
+	for early := range 5 { // how often the clock is asked before it is set back
+		kind := strings.Repeat("k", early+1)
+		db.SetNow(func() time.Time { return start })
+		if _, err := db.Put(t.Context(), kind, store.Doc{Key: "a", Unique: []string{"u"}, Expires: start.Add(time.Hour)}); err != nil {
+			t.Fatal(err)
+		}
+		asked := 0
+		db.SetNow(func() time.Time {
+			if asked++; asked <= early {
+				return start.Add(2 * time.Hour)
+			}
+			return start
+		})
+		db.SetPatience(0)
+		_, err := db.Put(t.Context(), kind, store.Doc{Key: "b", Unique: []string{"u"}})
+		if err != nil && !errors.Is(err, store.ErrTaken) {
+			t.Errorf("set back after %d looks: %v", early, err)
+		}
+		audit(t, db)
 	}
 }

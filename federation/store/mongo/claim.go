@@ -50,10 +50,12 @@ func (p *putting) contest(ctx context.Context, id string) error {
 	if c.Holder == p.id {
 		return p.contestOwn(ctx, c, h)
 	}
+	// One look at the clock, which may be set back: a document that lists the claim is either live or removed, and never fenced.
+	now := p.db.now().UnixMilli()
 	switch {
-	case h.lists(c) && h.live(p.db.now().UnixMilli()):
+	case h.live(now) && h.lists(c):
 		return store.ErrTaken
-	case h.isDocument() && h.Expires <= p.db.now().UnixMilli():
+	case h.isDocument() && !h.live(now):
 		ok, err := p.db.remove(ctx, h.ID, h.Mark)
 		if ok {
 			p.db.free(ctx, h)

@@ -310,3 +310,19 @@ func TestPutWhoseAnswerWasLost(t *testing.T) {
 		t.Errorf("left over: %+v", o)
 	}
 }
+
+// TestCreationIsNotSentTwice: the first one could come through late, when the document was taken already, and bring it back.
+func TestCreationIsNotSentTwice(t *testing.T) {
+	db := newStore(t)
+	inserts := 0
+	db.SetFault(func(step string) (before, after error) {
+		if step == "insert" {
+			inserts++
+			return errPulled, nil
+		}
+		return nil, nil
+	})
+	if _, err := db.Put(t.Context(), "k", store.Doc{Key: "code"}); !errors.Is(err, store.ErrUnavailable) || inserts != 1 {
+		t.Errorf("%d inserts, %v", inserts, err)
+	}
+}

@@ -45,7 +45,8 @@
 // Writes are retried by the driver where the server can tell a retried write from a new one (replica sets and sharded clusters).
 // Where it cannot, or where that failed too, the engine reads the record: the marks say whether the write happened. Where
 // they cannot say it any more, because another writer came after, the answer is store.ErrUnavailable and the claims stay as they
-// are: Take hands nobody a document that somebody else may have, and Put frees no value that may be in use.
+// are. A creation is not sent again at all: it could come through twice, the second time after the document was taken. So Take hands
+// nobody a document that somebody else may have, no document comes back, and Put frees no value that may be in use.
 package mongo
 
 import (

@@ -198,20 +198,17 @@ func (p *putting) commit(ctx context.Context) error {
 			return nil
 		case ctx.Err() != nil:
 			return errors.Join(errUndecided, ctx.Err())
-		case readErr != nil || err == nil || sent || !p.stands(cur):
+		case readErr != nil || err == nil || sent || p.base == nil || !p.stands(cur):
+			// Where there is no base, nothing keeps an insert that is only slow from coming through as well, after the document
+			// was taken: so it is not sent again.
 			return errors.Join(errUndecided, err)
 		}
-		sent = true // the base is there still: once more, which changes nothing if the first one was only slow
+		sent = true // the base is there still: once more, and it is replaced once
 	}
 }
 
-// stands reports whether cur is still the base.
-func (p *putting) stands(cur *record) bool {
-	if p.base == nil || cur == nil {
-		return p.base == nil && cur == nil
-	}
-	return cur.Mark == p.base.Mark
-}
+// stands reports whether cur is the base, unchanged.
+func (p *putting) stands(cur *record) bool { return cur != nil && cur.Mark == p.base.Mark }
 
 // undo frees what the attempt has made.
 func (p *putting) undo(ctx context.Context) {

@@ -114,7 +114,7 @@ func (db *DB) sweep(ctx context.Context, found []record) (gone, documents int, e
 	plain := map[bool][]*record{} // by isDocument
 	var mu sync.Mutex
 	var removed []*record
-	g, gctx := errgroup.WithContext(ctx)
+	var g errgroup.Group
 	g.SetLimit(sweepers)
 	for i := range found {
 		r := &found[i]
@@ -123,7 +123,7 @@ func (db *DB) sweep(ctx context.Context, found []record) (gone, documents int, e
 			continue
 		}
 		g.Go(func() error {
-			ok, err := db.remove(gctx, r.ID, r.Mark)
+			ok, err := db.remove(ctx, r.ID, r.Mark)
 			if ok {
 				mu.Lock()
 				removed = append(removed, r)

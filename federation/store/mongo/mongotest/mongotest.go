@@ -28,6 +28,8 @@ import (
 type Options struct {
 	// OneConnection lets FerretDB see one call after the other.
 	OneConnection bool
+	// Ferret asks for FerretDB whatever the environment says: the test puts something between it and the engine.
+	Ferret bool
 }
 
 // Variable names the environment variable with the server's connection string.
@@ -35,10 +37,9 @@ const Variable = "WEIR_TEST_MONGO_URI"
 
 var server struct {
 	sync.Mutex
-	uri    string
-	whole  bool
+	ferret string // the address of FerretDB, once it runs
+	stdin  any    // of FerretDB, which ends when this process does
 	opened int
-	stdin  any // of FerretDB, which ends when this process does
 }
 
 // Database returns the connection string of an empty database, which is dropped when the test ends.
@@ -46,17 +47,21 @@ func Database(t testing.TB, o Options) secret.Text {
 	t.Helper()
 	server.Lock()
 	defer server.Unlock()
-	if server.uri == "" {
-		if err := start(context.WithoutCancel(t.Context())); err != nil {
-			t.Fatalf("no server: %v", err)
+	base, whole := os.LookupEnv(Variable) //nolint:forbidigo // where the tests run is not the program's configuration
+	if !whole || o.Ferret {
+		if server.ferret == "" {
+			if err := start(context.WithoutCancel(t.Context())); err != nil {
+				t.Fatalf("no server: %v", err)
+			}
+		}
+		base = server.ferret
+		if o.OneConnection {
+			base += "?maxPoolSize=1"
 		}
 	}
 	server.opened++
-	hosts, query, _ := strings.Cut(server.uri, "?") // net/url does not know lists of hosts
+	hosts, query, _ := strings.Cut(base, "?") // net/url does not know lists of hosts
 	name := fmt.Sprintf("weirtest-%d-%d", os.Getpid(), server.opened)
-	if o.OneConnection && !server.whole {
-		query = "maxPoolSize=1"
-	}
 	uri := strings.TrimSuffix(hosts, "/") + "/" + name + "?" + query
 	t.Cleanup(func() { drop(t, uri, name) })
 	return secret.New(uri)
@@ -77,12 +82,8 @@ func drop(t testing.TB, uri, name string) {
 	}
 }
 
-// start finds or makes the server.
+// start builds and starts FerretDB.
 func start(ctx context.Context) error {
-	if uri, ok := os.LookupEnv(Variable); ok { //nolint:forbidigo // where the tests run is not the program's configuration
-		server.uri, server.whole = uri, true
-		return nil
-	}
 	out, err := exec.CommandContext(ctx, "go", "env", "GOMOD").Output()
 	if err != nil {
 		return fmt.Errorf("go env: %w", err)
@@ -105,6 +106,6 @@ func start(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("ferrettest said nothing: %w", err)
 	}
-	server.uri = strings.TrimSpace(line)
+	server.ferret = strings.TrimSpace(line)
 	return nil
 }

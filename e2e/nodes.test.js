@@ -1,0 +1,140 @@
+// Three nodes over one database, behind a balancer that sends every request somewhere else.
+
+import assert from 'node:assert/strict'
+import { after, before, describe, test } from 'node:test'
+import { join } from 'node:path'
+import { Agent } from './lib/agent.js'
+import { alpha, clients, pools, redirectURI, upstreamSecret } from './lib/deployment.js'
+import { Balancer, Network, startFerret } from './lib/nodes.js'
+import { begin, connect, finish, oidc } from './lib/rp.js'
+import { startUpstream } from './lib/upstream.js'
+import { Weir, buildWeir, waitFor } from './lib/weir.js'
+
+// logins is how many sign-ins are under way while a node is killed, at most `together` at a time. FerretDB looks through whole collections, so that there
+// are not more of them.
+const logins = 120
+const together = 4
+
+let binary, ferret, network, balancer, upstream, rp
+const nodes = []
+
+before(async () => {
+  binary = await buildWeir()
+  ferret = await startFerret()
+  network = await Network.to(ferret.port)
+  balancer = await Balancer.start()
+  upstream = await startUpstream([
+    { client_id: 'weir-alpha', client_secret: upstreamSecret, redirect_uris: [`${balancer.base}/oauth2/idpresponse`] },
+    { client_id: 'weir-bravo', client_secret: upstreamSecret, redirect_uris: [`${balancer.base}/oauth2/idpresponse`] },
+  ])
+  const store = `mongodb://127.0.0.1:${network.port}/weir?timeoutMS=3000`
+  for (let i = 0; i < 3; i++) {
+    const sealingKeys = nodes[0] && join(nodes[0].dir, 'sealing.keys')
+    const node = await Weir.create(binary.path, { base: balancer.base, store, sealingKeys, apply: i === 0 })
+    nodes.push(node)
+    if (i === 0) await node.writePools(pools(upstream.issuer))
+    await node.start()
+  }
+  balancer.use(nodes)
+  rp = await connect(`${balancer.base}/${alpha}`, clients.web)
+})
+after(async () => {
+  for (const node of nodes) await node.remove()
+  await upstream?.stop()
+  balancer?.stop()
+  network?.stop()
+  await ferret?.stop()
+  await binary?.remove()
+})
+
+async function signIn(login) {
+  const agent = new Agent()
+  const { url, expect } = await begin(rp)
+  let at = await agent.open(url, { until: redirectURI })
+  if (at.status !== 0) at = await agent.submit(at, { login, do: 'sign-in' }, { until: redirectURI })
+  assert.equal(at.status, 0, `the browser stayed at ${at.url}: ${at.status} ${at.body.slice(0, 300)}`)
+  return finish(rp, at.url, expect)
+}
+
+// retried tries again as people and applications do: from the start.
+async function retried(f, tries = 6) {
+  for (let n = 1; ; n++) {
+    try {
+      return { got: await f(), tries: n }
+    } catch (err) {
+      if (n === tries) throw err
+      await new Promise((resolve) => setTimeout(resolve, 200 * n))
+    }
+  }
+}
+
+describe('three nodes', () => {
+  test('serve one sign-in together', async () => {
+    balancer.served.length = 0
+    const tokens = await signIn('ada')
+    assert.equal(new Set(balancer.served).size, 3, `requests went to ${balancer.served}`)
+    for (let i = 0; i < 3; i++) {
+      const again = await oidc.refreshTokenGrant(rp.config, tokens.refresh_token)
+      const info = await oidc.fetchUserInfo(rp.config, again.access_token, tokens.claims().sub)
+      assert.equal(info.email, 'ada@example.com')
+    }
+  })
+
+  test('are one pool: a person is one user whichever node they came to', async () => {
+    const subs = new Set()
+    for (let i = 0; i < 6; i++) subs.add((await signIn('bob')).claims().sub)
+    assert.equal(subs.size, 1)
+  })
+
+  test(`lose nothing that was acknowledged when one is killed in the middle of ${logins} sign-ins`, async (t) => {
+    const acknowledged = []
+    let begun = 0
+    let extra = 0
+    const victim = nodes[1]
+    const worker = async () => {
+      while (begun < logins) {
+        const n = begun++
+        if (n === logins / 3) await victim.process.stop('SIGKILL')
+        const { got, tries } = await retried(() => signIn(n % 2 ? 'ada' : 'bob'))
+        acknowledged.push(got)
+        extra += tries - 1
+      }
+    }
+    await Promise.all(Array.from({ length: together }, worker))
+    assert.equal(acknowledged.length, logins)
+    await victim.start()
+    for (const tokens of acknowledged) {
+      const again = await oidc.refreshTokenGrant(rp.config, tokens.refresh_token)
+      assert.ok(again.access_token)
+    }
+    t.diagnostic(`${logins} sign-ins finished, ${extra} of them were begun again; every refresh token of theirs is good`)
+  })
+})
+
+describe('a store that fails', () => {
+  const ready = async () => (await fetch(`${nodes[0].operations}/readyz`)).status
+
+  for (const state of ['hang', 'cut']) {
+    test(`and comes back (${state}): requests fail fast, nothing has to be restarted`, async (t) => {
+      const tokens = await signIn('ada')
+      network.state = state
+      const began = Date.now()
+      const res = await fetch(`${balancer.base}/oauth2/token`, {
+        method: 'POST',
+        headers: { authorization: `Basic ${btoa(`${clients.web.clientId}:${clients.web.clientSecret}`)}` },
+        body: new URLSearchParams({ grant_type: 'refresh_token', refresh_token: tokens.refresh_token }),
+      })
+      const took = Date.now() - began
+      assert.equal(res.status, 503, await res.text())
+      assert.ok(res.headers.get('retry-after'))
+      assert.ok(took < 10_000, `${took} ms`)
+      assert.equal(await ready(), 503)
+      network.state = 'open'
+      await waitFor('/readyz', async () => (await ready()) === 200, 30_000)
+      const { got } = await retried(() => oidc.refreshTokenGrant(rp.config, tokens.refresh_token))
+      assert.ok(got.access_token)
+      assert.ok((await retried(() => signIn('bob'))).got.access_token)
+      t.diagnostic(`refused after ${took} ms`)
+    })
+  }
+})
