@@ -17,6 +17,7 @@ import (
 
 	"github.com/weir-id/weir/config"
 	"github.com/weir-id/weir/federation/fault"
+	"github.com/weir-id/weir/federation/lease"
 	"github.com/weir-id/weir/federation/store"
 	"github.com/weir-id/weir/federation/store/bolt"
 	"github.com/weir-id/weir/federation/store/migrate"
@@ -133,11 +134,9 @@ func (m *move) open(ctx context.Context, s config.Store, must bool) (migrate.Sto
 	return ms, nil
 }
 
-// signs are what whoever serves a store in a database writes at least so often: the nodes' leases.
-const (
-	signs    = "lease"
-	signTime = 25 * time.Second // a node that dies is followed by another within some 20
-)
+// signTime is how long a database is watched for signs of life of a node, which renews its leases. A node that dies is followed by another
+// one before that.
+const signTime = lease.Life + 2*lease.Look + 6*time.Second
 
 func (m *move) run(ctx context.Context) (err error) {
 	if m.from.String() == m.to.String() {
@@ -165,7 +164,7 @@ func (m *move) run(ctx context.Context) (err error) {
 	}
 	work := &migrate.Migration{From: from, To: to, FromName: m.from.String(), ToName: m.to.String(), Ring: ring, Now: time.Now, Progress: m.progress()}
 	if m.from.Kind != config.StoreBolt {
-		work.Pulse, work.PulseTime = signs, signTime
+		work.Pulse, work.PulseTime = lease.Kind, signTime
 	}
 	do := work.Run
 	if m.ahead {

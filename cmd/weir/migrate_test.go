@@ -53,12 +53,15 @@ func TestMovingToMongoDBAndBack(t *testing.T) {
 	p.stop()
 }
 
-// TestADatabaseThatWasMovedIsNotReady: a node that was cut off while its database was moved takes itself out of service.
-func TestADatabaseThatWasMovedIsNotReady(t *testing.T) {
+// TestADatabaseThatIsServedIsNotMoved: its node gives signs of life. One that was cut off while its database was moved takes itself out of service.
+func TestADatabaseThatIsServedIsNotMoved(t *testing.T) {
 	d := deploy(t)
 	uri := mongotest.Database(t, mongotest.Options{OneConnection: true})
 	d.write("weir.yaml", strings.Replace(d.read("weir.yaml"), "store: bolt:weir.db", "store: "+uri.Reveal(), 1))
 	p := d.serve()
+	if status, _, stderr := run(t, "migrate", "--config", d.path("weir.yaml"), "--to", "bolt:"+d.path("refused.db")); status == 0 || !strings.Contains(stderr, "a process still serves") {
+		t.Errorf("a database that is served is moved: %d %s", status, stderr)
+	}
 	from, err := mongo.Open(t.Context(), uri, mongo.Options{Now: time.Now})
 	if err != nil {
 		t.Fatal(err)

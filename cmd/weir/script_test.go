@@ -25,7 +25,7 @@ import (
 func TestMain(m *testing.M) { testscript.Main(m, map[string]func(){"weir": weir.Main}) }
 
 // patience bounds every wait for another process.
-const patience = 30 * time.Second
+const patience = time.Minute
 
 // TestScripts runs the command as an admin does: processes, files, signals. In the YAML files
 // of a script $LISTEN, $OPS, $BUSY and $LONG stand for what setUp gives.

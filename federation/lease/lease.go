@@ -56,6 +56,9 @@ type Leases struct {
 	Watch  Watch // nil: nobody
 }
 
+// Kind is the kind of the documents in the store. While a node lives, one of them is written within Life and two Looks.
+const Kind = "lease"
+
 // document is a lease. It does not expire, so that Fence and the version never begin again.
 type document struct {
 	Name  string `json:"name"`
@@ -64,7 +67,7 @@ type document struct {
 }
 
 func (l *Leases) kind() *store.Kind[document] {
-	return &store.Kind[document]{Engine: l.Engine, Name: "lease", KeysOf: func(d *document) store.Keys { return store.Keys{Key: d.Name} }}
+	return &store.Kind[document]{Engine: l.Engine, Name: Kind, KeysOf: func(d *document) store.Keys { return store.Keys{Key: d.Name} }}
 }
 
 // seen is what a waiting node saw last.

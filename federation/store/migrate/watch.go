@@ -20,20 +20,25 @@ func (r *run) watch(ctx context.Context) (*watch, error) {
 	return w, err
 }
 
-// wait returns when the watch has lasted for PulseTime. Errors: ErrUnsteady.
+// wait returns when the watch has lasted for PulseTime, or at the first sign of life. Errors: ErrUnsteady.
 func (w *watch) wait(ctx context.Context) error {
 	if w.Pulse == "" {
 		return nil
 	}
-	if err := w.still(ctx); err != nil { // it may be seen before the time is over
-		return err
-	}
 	w.tell(Step{Kind: w.Pulse, Watching: true})
-	select {
-	case <-w.timer.C:
-		return w.still(ctx)
-	case <-ctx.Done():
-		return ctx.Err()
+	look := time.NewTicker(max(w.PulseTime/25, time.Millisecond))
+	defer look.Stop()
+	for over := false; ; {
+		if err := w.still(ctx); err != nil || over {
+			return err
+		}
+		select {
+		case <-look.C:
+		case <-w.timer.C:
+			over = true
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 	}
 }
 
