@@ -80,7 +80,7 @@ func (a *atApple) checkCarried(p *servertest.Page) {
 		if !c.HttpOnly || c.Secure != secure || c.SameSite != site || c.Path != "/" || c.Domain != "" || c.MaxAge != 24*60*60 || len(c.Value) > 1600 {
 			a.t.Errorf("cookie %v", c)
 		}
-		if strings.Contains(c.Value, "Ada") || strings.Contains(c.Value, "ada@") {
+		if strings.Contains(c.Value, "Lovelace") || strings.Contains(c.Value, "ada@") {
 			a.t.Errorf("cookie in the clear %v", c)
 		}
 		return
@@ -105,7 +105,7 @@ func TestAppleNameSurvivesARefusingPool(t *testing.T) {
 	if err != nil || len(docs) != 1 {
 		t.Fatalf("%d documents, %v", len(docs), err)
 	}
-	if body := string(docs[0].Body); strings.Contains(body, "Ada") || strings.Contains(docs[0].Key, adaAtApple) {
+	if body := string(docs[0].Body); strings.Contains(body, "Lovelace") || strings.Contains(docs[0].Key, adaAtApple) {
 		t.Errorf("in the clear: %s", body)
 	}
 	a.refused(a.signIn(b), "invalid_request", "phone_number") // and once more in vain
