@@ -12,7 +12,7 @@ import { Weir, buildWeir, waitFor } from './lib/weir.js'
 
 // logins is how many sign-ins are under way while a node is killed, at most `together` at a time. FerretDB looks through whole collections, so that there
 // are not more of them.
-const logins = 300
+const logins = Number(process.env.WEIR_E2E_LOGINS ?? 300)
 const together = 4
 
 let binary, ferret, network, balancer, upstream, rp
