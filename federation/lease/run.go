@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"runtime/debug"
 	"time"
+
+	"github.com/weir-id/weir/federation/store"
 )
 
 // Job is what one node does at a time, under the lease of its name.
@@ -38,18 +40,9 @@ func (l *Leases) Run(ctx context.Context, j Job) {
 		if h != nil {
 			l.hold(ctx, h, j)
 		}
-		pause(ctx, Look)
+		_ = store.Pause(ctx, Look) // the loop looks at ctx itself
 	}
 	l.release(ctx, j.Name)
-}
-
-func pause(ctx context.Context, d time.Duration) {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-	case <-t.C:
-	}
 }
 
 // hold does the job until the lease is lost or ctx ends.
@@ -77,7 +70,7 @@ func (l *Leases) keep(ctx context.Context, h *Held, end context.CancelCauseFunc)
 	dog := time.AfterFunc(h.left(), func() { end(fmt.Errorf("%w: it could not be renewed in time", ErrLost)) })
 	defer dog.Stop()
 	for next := Renew; ; {
-		pause(ctx, next)
+		_ = store.Pause(ctx, next) // the loop looks at ctx itself
 		if ctx.Err() != nil {
 			return
 		}

@@ -26,8 +26,7 @@ type PasswordPolicy struct {
 }
 
 const (
-	defaultTemporary  = 7 * 24 * time.Hour
-	defaultMinimum    = 8
+	defaultTemporary  = defaultTempoDays * 24 * time.Hour
 	maxPassword       = 256 // PasswordType
 	generatedPassword = 16  // characters at least: over 90 bits
 )
@@ -40,7 +39,7 @@ var ErrUserState = errors.New("the user's status does not allow this")
 
 // DefaultPasswordPolicy is the policy of a pool that names none: eight characters, of each kind one.
 func DefaultPasswordPolicy() PasswordPolicy {
-	return PasswordPolicy{MinimumLength: defaultMinimum, RequireUppercase: true, RequireLowercase: true, RequireNumbers: true, RequireSymbols: true,
+	return PasswordPolicy{MinimumLength: defaultMinLength, RequireUppercase: true, RequireLowercase: true, RequireNumbers: true, RequireSymbols: true,
 		TemporaryValidity: defaultTemporary}
 }
 
@@ -49,7 +48,7 @@ func (p PasswordPolicy) withDefaults() PasswordPolicy {
 		return DefaultPasswordPolicy()
 	}
 	if p.MinimumLength == 0 {
-		p.MinimumLength = defaultMinimum
+		p.MinimumLength = defaultMinLength
 	}
 	if p.TemporaryValidity <= 0 {
 		p.TemporaryValidity = defaultTemporary
@@ -205,18 +204,11 @@ func (p PasswordPolicy) password(given secret.Text) (secret.Text, error) {
 func (p Pool) PasswordPolicy() PasswordPolicy {
 	s := p.Settings.withDefaults().Policies.PasswordPolicy
 	out := PasswordPolicy{
-		MinimumLength: value(s.MinimumLength), RequireUppercase: value(s.RequireUppercase), RequireLowercase: value(s.RequireLowercase),
-		RequireNumbers: value(s.RequireNumbers), RequireSymbols: value(s.RequireSymbols),
+		MinimumLength: valueOf(s.MinimumLength), RequireUppercase: valueOf(s.RequireUppercase), RequireLowercase: valueOf(s.RequireLowercase),
+		RequireNumbers: valueOf(s.RequireNumbers), RequireSymbols: valueOf(s.RequireSymbols),
 	}
-	if days := value(s.TemporaryPasswordValidityDays); days > 0 {
+	if days := valueOf(s.TemporaryPasswordValidityDays); days > 0 {
 		out.TemporaryValidity = time.Duration(days) * 24 * time.Hour
 	}
 	return out.withDefaults()
-}
-
-func value[T any](p *T) (v T) {
-	if p != nil {
-		v = *p
-	}
-	return v
 }

@@ -60,8 +60,8 @@ const (
 // withDefaults fills in what the original fills in where nothing is given (DescribeUserPool of a pool that was created with a name and
 // nothing else). A part that is given is filled in member by member.
 func (s Settings) withDefaults() Settings {
-	policies := clonePtr(s.Policies)
-	password := clonePtr(policies.PasswordPolicy)
+	policies := valueOf(s.Policies)
+	password := valueOf(policies.PasswordPolicy)
 	if given := policies.PasswordPolicy; given == nil {
 		password = api.PasswordPolicyType{
 			RequireUppercase: new(true), RequireLowercase: new(true), RequireNumbers: new(true), RequireSymbols: new(true),
@@ -76,7 +76,7 @@ func (s Settings) withDefaults() Settings {
 	if password.MinimumLength == nil {
 		password.MinimumLength = new(defaultMinLength)
 	}
-	create := clonePtr(s.AdminCreateUserConfig)
+	create := valueOf(s.AdminCreateUserConfig)
 	if days := password.TemporaryPasswordValidityDays; days == nil || *days == 0 { // 0 counts as not given (PasswordPolicyType)
 		password.TemporaryPasswordValidityDays = new(defaultTempoDays)
 		if legacy := create.UnusedAccountValidityDays; legacy != nil && *legacy != 0 {
@@ -97,7 +97,7 @@ func (s Settings) withDefaults() Settings {
 	}
 	s.AdminCreateUserConfig = &create
 
-	template := clonePtr(s.VerificationMessageTemplate)
+	template := valueOf(s.VerificationMessageTemplate)
 	orDefault(&template.DefaultEmailOption, confirmWithCode)
 	// The three texts exist twice, for historical reasons; whoever gives one has given the other.
 	same(&template.SmsMessage, &s.SmsVerificationMessage)
@@ -105,7 +105,7 @@ func (s Settings) withDefaults() Settings {
 	same(&template.EmailSubject, &s.EmailVerificationSubject)
 	s.VerificationMessageTemplate = &template
 
-	email := clonePtr(s.EmailConfiguration)
+	email := valueOf(s.EmailConfiguration)
 	orDefault(&email.EmailSendingAccount, cognitoDefault)
 	s.EmailConfiguration = &email
 
@@ -165,7 +165,7 @@ func (s Settings) hasFactor() bool {
 		s.WebAuthn != nil && s.WebAuthn.FactorConfiguration == "MULTI_FACTOR_WITH_USER_VERIFICATION"
 }
 
-func clonePtr[T any](p *T) T {
+func valueOf[T any](p *T) T {
 	var v T
 	if p != nil {
 		v = *p

@@ -101,7 +101,7 @@ func (d *Directory) SignIn(ctx context.Context, p Pool, in SignIn) (SignInResult
 			return r, nil
 		}
 		if errors.Is(err, errClaimed) && waits < claimWaits {
-			err = pause(ctx, time.Millisecond<<waits)
+			err = store.Pause(ctx, time.Millisecond<<waits)
 			waits++
 		} else if errors.Is(err, errLost) {
 			err = nil
@@ -126,17 +126,6 @@ func signInFault(err error) error {
 		return err
 	}
 	return storeFault("sign-in", err, noUser)
-}
-
-func pause(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-t.C:
-		return nil
-	}
 }
 
 func validSubject(s string) bool { return s != "" && len(s) <= maxSubject && storable(s) }

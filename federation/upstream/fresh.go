@@ -92,20 +92,9 @@ func (k *Keeper) fresh(ctx context.Context, of Kept, src Source) (outcome, error
 			}
 			continue
 		}
-		if err := pause(ctx, wait); err != nil {
+		if err := store.Pause(ctx, wait); err != nil {
 			return outcome{}, fmt.Errorf("%w: %w", ErrBusy, err)
 		}
-	}
-}
-
-func pause(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-t.C:
-		return nil
 	}
 }
 

@@ -37,7 +37,7 @@ func (s *Service) adminCreateUser(ctx context.Context, by Caller, in *api.AdminC
 		made, err = s.Broker.InviteAgain(ctx, u.PoolID, u.Sub, in.TemporaryPassword.Text, by.Pool.PasswordPolicy(), invite, by.By())
 	} else {
 		made, err = s.Broker.CreateUser(ctx, in.UserPoolID, pool.NewUser{
-			Username: in.Username, Attributes: attrs, Incomplete: true, ForceAlias: in.ForceAliasCreation != nil && *in.ForceAliasCreation,
+			Username: in.Username, Attributes: attrs, Incomplete: true, ForceAlias: is(in.ForceAliasCreation),
 			Password: in.TemporaryPassword.Text, Policy: by.Pool.PasswordPolicy(),
 		}, invite, by.By())
 	}

@@ -1,6 +1,7 @@
 package poolapi
 
 import (
+	"cmp"
 	"context"
 	"errors"
 
@@ -28,10 +29,7 @@ const pageSize = 60
 
 // limitOf is a page size of an input, which the model has bounded; 0 is as good as none.
 func limitOf(n *int) int {
-	if n == nil || *n == 0 {
-		return pageSize
-	}
-	return *n
+	return cmp.Or(number(n), pageSize)
 }
 
 func groupType(g pool.Group) *api.GroupType {

@@ -35,9 +35,8 @@ func (c *tally) add(name string, n int) {
 
 // race runs 50 clients at once; each is told its number and which of its calls it is. A call whose answer is neither a success nor one of the
 // allowed errors fails the test.
-func race(t *testing.T, each func(client, blow int, draw *rand.Rand) (name string, in body, allowed []string, acknowledged func())) {
+func (r *rig) race(t *testing.T, each func(client, blow int, draw *rand.Rand) (name string, in body, allowed []string, acknowledged func())) {
 	t.Helper()
-	r := hammered
 	var wg sync.WaitGroup
 	for client := range hammers {
 		api := r.Admin()
@@ -58,13 +57,10 @@ func race(t *testing.T, each func(client, blow int, draw *rand.Rand) (name strin
 	wg.Wait()
 }
 
-var hammered *rig
-
 // Fifty clients create, change and delete things of the same few names. Whatever order the calls took: for each name one more creation than
 // deletions was acknowledged if it is there now, and as many if it is not.
 func TestHammeringOverlappingNames(t *testing.T) {
 	r := newRig(t)
-	hammered = r
 	other := r.must("CreateUserPool", body{"PoolName": "beside"})["UserPool"].(body)["Id"].(string)
 	pools := []string{servertest.PoolID, other}
 	kinds := map[string]struct {
@@ -86,7 +82,7 @@ func TestHammeringOverlappingNames(t *testing.T) {
 	for kind, k := range kinds {
 		t.Run(kind, func(t *testing.T) {
 			var left tally
-			race(t, func(_, _ int, draw *rand.Rand) (string, body, []string, func()) {
+			r.race(t, func(_, _ int, draw *rand.Rand) (string, body, []string, func()) {
 				p, name := pools[draw.IntN(2)], fmt.Sprint("hammered", draw.IntN(3))
 				key := p + "/" + name
 				if k.shared {
@@ -168,7 +164,6 @@ func (r *rig) there(kind, poolID, name string) bool {
 // What fifty clients add to one thing at the same time is all there, or its sender was told.
 func TestNoUpdateIsLost(t *testing.T) {
 	r := newRig(t)
-	hammered = r
 	user := r.person("ada")["Username"]
 	for _, name := range []string{"g0", "g1", "g2", "g3", "g4"} {
 		r.group(name)
@@ -176,7 +171,7 @@ func TestNoUpdateIsLost(t *testing.T) {
 	arn := r.must("DescribeUserPool", inPool(nil))["UserPool"].(body)["Arn"].(string)
 	var acknowledged tally
 	late := []string{"ConcurrentModificationException"}
-	race(t, func(client, blow int, _ *rand.Rand) (string, body, []string, func()) {
+	r.race(t, func(client, blow int, _ *rand.Rand) (string, body, []string, func()) {
 		n := fmt.Sprint(client)
 		done := func(what string) func() { return func() { acknowledged.add(what, 1) } }
 		switch blow {
@@ -223,13 +218,12 @@ func TestNoUpdateIsLost(t *testing.T) {
 // A pool that goes takes everything with it, whatever is being made in it at this moment.
 func TestNothingIsLeftOfAPool(t *testing.T) {
 	r := newRig(t)
-	hammered = r
 	var ids []string
 	for i := range 4 {
 		ids = append(ids, r.must("CreateUserPool", body{"PoolName": fmt.Sprint("short-lived", i)})["UserPool"].(body)["Id"].(string))
 	}
 	gone := []string{"ResourceNotFoundException", "ConcurrentModificationException"}
-	race(t, func(client, blow int, _ *rand.Rand) (string, body, []string, func()) {
+	r.race(t, func(client, blow int, _ *rand.Rand) (string, body, []string, func()) {
 		in := body{"UserPoolId": ids[client%len(ids)]}
 		n := fmt.Sprint(client, "-", blow)
 		nothing := func() {}

@@ -15,12 +15,8 @@ func mfaOperations() []operation {
 	}
 }
 
-func (s *Service) getUserPoolMfaConfig(ctx context.Context, _ Caller, in *api.GetUserPoolMfaConfigRequest) (*api.GetUserPoolMfaConfigResponse, error) {
-	p, err := s.Directory.Pool(ctx, in.UserPoolID)
-	if err != nil {
-		return nil, err
-	}
-	out := api.GetUserPoolMfaConfigResponse(mfaOf(p.Settings))
+func (s *Service) getUserPoolMfaConfig(_ context.Context, by Caller, _ *api.GetUserPoolMfaConfigRequest) (*api.GetUserPoolMfaConfigResponse, error) {
+	out := api.GetUserPoolMfaConfigResponse(mfaOf(by.Pool.Settings))
 	return &out, nil
 }
 

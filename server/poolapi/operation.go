@@ -106,7 +106,7 @@ type Caller struct {
 	User   pool.User
 	Client pool.Client
 
-	notes *notes
+	notes *[][2]string
 }
 
 // By is the caller in the audit stream.
@@ -119,9 +119,5 @@ func (by Caller) By() string {
 
 // Note adds what an operation found out or made to its audit event: a new client's id, a user's sub. No secrets and no attribute values.
 func (by Caller) Note(name, value string) {
-	by.notes.all = append(by.notes.all, [2]string{name, value})
+	*by.notes = append(*by.notes, [2]string{name, value})
 }
-
-type notes struct{ all [][2]string }
-
-func (n *notes) list() [][2]string { return n.all }

@@ -167,7 +167,7 @@ func readAll(r io.Reader) ([]byte, error) {
 // call lets the caller in, or not, and runs the operation.
 func (s *Service) call(c echo.Context, op operation, body []byte) (any, error) {
 	ctx := c.Request().Context()
-	by := Caller{notes: &notes{}}
+	by := Caller{notes: new([][2]string)}
 	if op.access == admin {
 		var err error
 		if by.Key, err = s.administrator(c, op, body); err != nil {
@@ -266,22 +266,20 @@ func (s *Service) recordChange(ctx context.Context, op operation, by Caller, in 
 	if brokeOff {
 		by.Note("outcome", "broke off")
 	}
-	e := audit.AdminChange{Operation: op.name, By: by.By(), Pool: in.Text("UserPoolId"), Notes: by.notes.list()}
-	for _, member := range named {
-		if v := in.Text(member); v != "" {
-			e.Notes = append(e.Notes, [2]string{noteNames[member], v})
+	e := audit.AdminChange{Operation: op.name, By: by.By(), Pool: in.Text("UserPoolId"), Notes: *by.notes}
+	for _, n := range named {
+		if v := in.Text(n[0]); v != "" {
+			e.Notes = append(e.Notes, [2]string{n[1], v})
 		}
 	}
 	s.Audit.Record(ctx, e)
 }
 
-// named are the members of inputs that say what an operation changes. User names are not among them, because they can be e-mail
+// named are the members of inputs that say what an operation changes, each with its name in the audit stream. User names are not among them, because they can be e-mail
 // addresses: operations note the user's sub.
-var named = []string{"ClientId", "ProviderName", "GroupName", "Identifier", "Domain", "ResourceArn", "PoolName", "ClientSecretId"}
-
-var noteNames = map[string]string{
-	"ClientId": "client", "ProviderName": "provider", "GroupName": "group", "Identifier": "resource_server", "Domain": "domain",
-	"ResourceArn": "arn", "PoolName": "name", "ClientSecretId": "client_secret",
+var named = [][2]string{
+	{"ClientId", "client"}, {"ProviderName", "provider"}, {"GroupName", "group"}, {"Identifier", "resource_server"}, {"Domain", "domain"},
+	{"ResourceArn", "arn"}, {"PoolName", "name"}, {"ClientSecretId", "client_secret"},
 }
 
 // reads reports whether an operation only looks.

@@ -73,13 +73,9 @@ func settingsOf(request any) (pool.Settings, error) {
 	return out, nil
 }
 
-func (s *Service) describeUserPool(ctx context.Context, _ Caller, in *api.DescribeUserPoolRequest) (*api.DescribeUserPoolResponse, error) {
-	p, err := s.Directory.Pool(ctx, in.UserPoolID)
-	if err != nil {
-		return nil, err
-	}
-	out := s.userPool(p)
-	n, err := s.Directory.EstimateUsers(ctx, p.ID)
+func (s *Service) describeUserPool(ctx context.Context, by Caller, in *api.DescribeUserPoolRequest) (*api.DescribeUserPoolResponse, error) {
+	out := s.userPool(by.Pool)
+	n, err := s.Directory.EstimateUsers(ctx, in.UserPoolID)
 	if err != nil {
 		return nil, err
 	}
@@ -161,11 +157,7 @@ func (s *Service) addCustomAttributes(ctx context.Context, _ Caller, in *api.Add
 }
 
 func (s *Service) getSigningCertificate(ctx context.Context, _ Caller, in *api.GetSigningCertificateRequest) (*api.GetSigningCertificateResponse, error) {
-	p, err := s.Directory.Pool(ctx, in.UserPoolID)
-	if err != nil {
-		return nil, err
-	}
-	pair, err := s.SAMLKeys.Signing(ctx, p.ID)
+	pair, err := s.SAMLKeys.Signing(ctx, in.UserPoolID)
 	if err != nil {
 		return nil, err
 	}
@@ -178,7 +170,7 @@ func schemaSpecs(in []api.SchemaAttributeType) []pool.SchemaSpec {
 	for _, a := range in {
 		spec := pool.SchemaSpec{
 			Name: a.Name, AttributeDataType: a.AttributeDataType, Mutable: a.Mutable,
-			DeveloperOnlyAttribute: a.DeveloperOnlyAttribute != nil && *a.DeveloperOnlyAttribute, Required: a.Required != nil && *a.Required,
+			DeveloperOnlyAttribute: is(a.DeveloperOnlyAttribute), Required: is(a.Required),
 		}
 		// Terraform sends both kinds of constraints where an attribute has neither, so an empty one says nothing.
 		if c := a.StringAttributeConstraints; c != nil && *c != (api.StringAttributeConstraintsType{}) {

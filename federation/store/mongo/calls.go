@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
-	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 	driver "go.mongodb.org/mongo-driver/v2/mongo"
@@ -85,18 +84,6 @@ func scrubber(uri string) *strings.Replacer {
 		pairs = append(pairs, meant, "[secret]")
 	}
 	return strings.NewReplacer(pairs...)
-}
-
-// pause waits. It ends early with ctx.
-func pause(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }
 
 func byID(id string) bson.D { return bson.D{{Key: "_id", Value: id}} }

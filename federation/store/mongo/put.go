@@ -69,7 +69,7 @@ func (p *putting) run(ctx context.Context) error {
 			return err
 		}
 		if round > 0 {
-			if err := pause(ctx, backoff(round)); err != nil {
+			if err := store.Pause(ctx, backoff(round)); err != nil {
 				return err
 			}
 		}
@@ -303,7 +303,7 @@ func (w *watch) wait(ctx context.Context) error {
 	d := backoff(w.rounds)
 	w.rounds++
 	w.waited += d
-	if err := pause(ctx, d); err != nil {
+	if err := store.Pause(ctx, d); err != nil {
 		return err
 	}
 	return errAgain

@@ -67,7 +67,7 @@ func (db *DB) removeIf(ctx context.Context, kind, key string, want func(*record)
 		case lost != "":
 			return nil, errUndecided
 		default:
-			if err := pause(ctx, backoff(round)); err != nil {
+			if err := store.Pause(ctx, backoff(round)); err != nil {
 				return nil, err
 			}
 		}
