@@ -15,6 +15,7 @@ import (
 	"github.com/weir-id/weir/federation/replay"
 	"github.com/weir-id/weir/federation/secret"
 	"github.com/weir-id/weir/federation/token"
+	"github.com/weir-id/weir/federation/trace"
 	"github.com/weir-id/weir/federation/upstream"
 	"github.com/weir-id/weir/mapping"
 )
@@ -38,7 +39,8 @@ type Broker struct {
 	Ring      *secret.Ring
 	Replays   *replay.Messages // what Exchange and Notice were used for
 	Erasures  *erasure.Requests
-	Outbox    Outbox // nil: people are sent nothing
+	Outbox    Outbox        // nil: people are sent nothing
+	Traces    *trace.Traces // of sign-ins, which go with their user; nil: there are none
 	Audit     audit.Recorder
 	Now       func() time.Time
 	// Forget removes what is kept for a pool that the Broker does not work with, when the pool is deleted: its keys.
@@ -125,6 +127,7 @@ func (b *Broker) Open(ctx context.Context, id, sealed string) (Attempt, error) {
 		return Attempt{}, fault.New(fault.Expired, staleText,
 			fmt.Errorf("%w: client %s, %s", ErrAttemptWithdrawn, c.ID, a.Request.RedirectURI))
 	}
+	noteReturned(ctx, a, b.Now())
 	return a, nil
 }
 
@@ -161,7 +164,8 @@ type granter func(ctx context.Context, req Request, u pool.User, g token.Grant) 
 
 // admit turns a proven identity into a user and a grant, which write writes.
 func (b *Broker) admit(ctx context.Context, p pool.Pool, idp pool.IdentityProvider, req Request, id Identity, write granter) (Login, error) {
-	in, err := b.mapped(p, idp, id)
+	notePerson(ctx, p, idp, id)
+	in, err := b.mapped(ctx, p, idp, id)
 	if err != nil {
 		return Login{}, err
 	}
@@ -169,6 +173,7 @@ func (b *Broker) admit(ctx context.Context, p pool.Pool, idp pool.IdentityProvid
 	if err != nil {
 		return Login{}, err
 	}
+	noteUser(ctx, res)
 	if res.Matched != "" {
 		b.Audit.Record(ctx, audit.IdentityMatched{Pool: p.ID, Sub: res.User.Sub, Provider: idp.Name, Claim: res.Matched})
 	}
@@ -188,6 +193,9 @@ func (b *Broker) admit(ctx context.Context, p pool.Pool, idp pool.IdentityProvid
 		AuthTime: authTime, AuthTimeSaid: !id.AuthTime.IsZero(),
 	})
 	login.Created = res.Created
+	if err == nil {
+		noteGrant(ctx, login.Grant)
+	}
 	return login, err
 }
 
@@ -209,7 +217,7 @@ func (b *Broker) provider(ctx context.Context, a Attempt) (pool.Pool, pool.Ident
 	return p, idp, err
 }
 
-func (b *Broker) mapped(p pool.Pool, idp pool.IdentityProvider, id Identity) (pool.SignIn, error) {
+func (b *Broker) mapped(ctx context.Context, p pool.Pool, idp pool.IdentityProvider, id Identity) (pool.SignIn, error) {
 	if id.Subject == "" || id.Provider != idp.Name {
 		return pool.SignIn{}, fault.New(fault.Upstream, "The identity provider did not say who signed in.",
 			fmt.Errorf("identity without a subject, or of provider %q instead of %q", id.Provider, idp.Name))
@@ -222,6 +230,7 @@ func (b *Broker) mapped(p pool.Pool, idp pool.IdentityProvider, id Identity) (po
 		Map: func(in mapping.Input) (mapping.Result, error) {
 			in.Claims, in.Provider = id.Claims, mapping.Provider{Name: idp.Name, Type: idp.Type}
 			res := rules.Evaluate(in)
+			trace.From(ctx).Rules(res.Steps)
 			if err := res.Err(); err != nil {
 				return mapping.Result{}, fault.New(fault.Invalid, "The identity provider sent an attribute that cannot be kept.", err)
 			}
