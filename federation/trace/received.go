@@ -36,7 +36,7 @@ var withheld = []string{"token", "secret", "password", "passwd", "nonce", "_hash
 
 // secretName reports whether the value of a claim is not kept.
 func secretName(name string) bool {
-	if name == "jti" {
+	if name == "jti" || name == "sid" {
 		return true
 	}
 	lower := strings.ToLower(name)

@@ -77,7 +77,7 @@ type loginKey struct{}
 
 // With returns ctx with a Login that collects the steps of the sign-in which this request is about.
 func (s *Traces) With(ctx context.Context) context.Context {
-	return context.WithValue(ctx, loginKey{}, &Login{now: s.Now, steps: make([]Step, 0, 32)})
+	return context.WithValue(ctx, loginKey{}, &Login{now: s.Now})
 }
 
 // From returns the Login of ctx, nil where there is none.
@@ -191,6 +191,9 @@ func (l *Login) add(s Step, facts []string) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.steps == nil {
+		l.steps = make([]Step, 0, 24) // as many as most have
+	}
 	if len(l.steps) < maxSteps || s.Outcome == Refused && len(l.steps) < maxSteps+8 {
 		l.steps = append(l.steps, s)
 	}

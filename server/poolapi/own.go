@@ -14,6 +14,8 @@ import (
 func ownOperations() []operation {
 	return []operation{
 		op("AdminGetUserSources", admin, (*Service).adminGetUserSources),
+		op("GetLoginTrace", admin, (*Service).getLoginTrace),
+		op("ListLoginTraces", admin, (*Service).listLoginTraces),
 	}
 }
 
