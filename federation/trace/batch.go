@@ -221,6 +221,9 @@ func (s *Traces) several(ctx context.Context, many int) (uint64, error) {
 		if err != nil {
 			return 0, err
 		}
-		*slots = span{next: end - batchBlock, end: end}
+		if start := end - batchBlock; start != slots.end { // else they follow on those that are left
+			slots.next = start
+		}
+		slots.end = end
 	}
 }

@@ -10,6 +10,7 @@ import (
 const (
 	maxBody  = 8 << 10 // bytes, before it is sealed
 	maxText  = 2000    // bytes of one text
+	maxShort = 140     // bytes of an id or a name, however little room there is
 	maxFacts = 24
 )
 
@@ -18,10 +19,14 @@ const (
 func (t *Trace) fit() {
 	for limit := maxText; ; limit /= 2 {
 		size := 0
-		t.texts(func(s *string) {
-			*s = clip(*s, limit)
-			size += overhead + escaped(*s)
-		})
+		bound := func(limit int) func(*string) {
+			return func(s *string) {
+				*s = clip(*s, limit)
+				size += overhead + escaped(*s)
+			}
+		}
+		t.ids(bound(max(limit, maxShort)))
+		t.texts(bound(limit))
 		if size <= maxBody { // most are far from it, and are not encoded to find that out
 			return
 		}
@@ -55,10 +60,16 @@ func escaped(s string) int {
 	return n
 }
 
-// texts calls f for every text of the trace.
+// ids calls f for what is short, or would be another one if it were cut short.
+func (t *Trace) ids(f func(*string)) {
+	for _, s := range []*string{&t.Reference, &t.Pool, &t.Client, &t.Provider, &t.ProviderType, &t.Attempt, &t.Sub, &t.Username, &t.Grant, &t.Code} {
+		f(s)
+	}
+}
+
+// texts calls f for every other text of the trace.
 func (t *Trace) texts(f func(*string)) {
-	for _, s := range []*string{&t.Reference, &t.Pool, &t.Client, &t.Provider, &t.ProviderType, &t.Attempt, &t.Method, &t.Path, &t.Sub, &t.Username, &t.Grant,
-		&t.Code, &t.Cause, &t.Shown.Sentence, &t.Shown.Error} {
+	for _, s := range []*string{&t.Method, &t.Path, &t.Cause, &t.Shown.Sentence, &t.Shown.Error} {
 		f(s)
 	}
 	facts := func(list []Fact) {
