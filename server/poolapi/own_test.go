@@ -9,6 +9,8 @@ import (
 
 func ownContracts() map[string]contract {
 	return map[string]contract{
+		"GetLoginTrace":   getLoginTraceContract(),
+		"ListLoginTraces": listLoginTracesContract(),
 		"AdminGetUserSources": {
 			in: func(r *rig) body {
 				in := r.person("ada")
