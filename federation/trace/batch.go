@@ -25,9 +25,9 @@ import (
 
 const (
 	batchKind = "trace_batch"
-	batchMost = 60 // traces in one document, so that their index entries fit it
+	batchMost = 64 // traces in one document
 	// batchBlock is how many slots a process takes with one write.
-	batchBlock = 240
+	batchBlock = 256
 	batchWait  = time.Second // for company
 	queueMost  = 1024
 	maxRounds  = 8
@@ -65,7 +65,7 @@ type queue struct {
 
 func (s *Traces) batches() *store.Kind[batch] {
 	return &store.Kind[batch]{Engine: s.Engine, Name: batchKind, Ring: s.Ring, KeysOf: func(v *batch) store.Keys {
-		return store.Keys{Key: batchKey(v.Slot), Expires: v.Traces[len(v.Traces)-1].At.Add(Life), Index: index(v.Traces)}
+		return store.Keys{Key: batchKey(v.Slot), Expires: v.Traces[len(v.Traces)-1].At.Add(Life), Index: index(v.Traces, false)}
 	}}
 }
 

@@ -226,7 +226,7 @@ func TestSuccessesAreBoundedInNumber(t *testing.T) {
 		if round%60 == 59 {
 			traces, _ = w.keeping(most) // a restart leaves slots as they are
 		}
-		for range []int{1, 60, 7, 33}[round%4] {
+		for range []int{1, trace.BatchMost, 7, 33}[round%4] {
 			success(t.Context(), traces, n, "ada")
 			n++
 			w.advance(time.Millisecond)

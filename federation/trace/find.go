@@ -15,13 +15,19 @@ import (
 	"github.com/weir-id/weir/federation/store"
 )
 
-// index are a document's entries: by its newest trace's time, and each by the names of its traces, those of one name by that time as well.
-func index(traces []Trace) []string {
+// index are a document's entries: by its newest trace's time, and each by the names of its traces, those of one name by that time as well. Every entry costs
+// an engine a write, so that traces of successes have none for their attempt: those are looked through, by an administrator, seldom.
+func index(traces []Trace, attempts bool) []string {
 	at := fmt.Sprintf("%019d", math.MaxInt64-traces[len(traces)-1].At.UnixNano()) // the newest first: List goes upwards
 	out := append(make([]string, 0, 4*len(traces)+1), "at:"+at)
 	seen := make(map[string]struct{}, 4*len(traces))
 	for i := range traces {
-		for _, name := range traces[i].names() {
+		t := &traces[i]
+		names := t.names()
+		if attempts && isAttempt(t.Attempt) { // that of a failure may be anything
+			names = append(names, attemptIndex(t.Attempt))
+		}
+		for _, name := range names {
 			if _, twice := seen[name]; !twice {
 				seen[name] = struct{}{}
 				out = append(out, name+at)
@@ -31,20 +37,20 @@ func index(traces []Trace) []string {
 	return out
 }
 
-// names are the beginnings of the index entries by which a trace is found: by reference, attempt, user and identity.
+// names are the beginnings of the index entries by which a trace is found: by reference, and by user, or by identity where no user was known.
 func (t *Trace) names() []string {
-	out := append(make([]string, 0, 4), "ref-"+t.Reference+":")
-	if isAttempt(t.Attempt) { // that of a failure may be anything
-		out = append(out, "attempt-"+t.Attempt+":")
-	}
-	if t.Sub != "" {
+	out := append(make([]string, 0, 3), "ref-"+t.Reference+":")
+	switch {
+	case t.Sub != "":
 		out = append(out, userIndex(t.Pool, t.Sub))
-	}
-	if t.Identity != "" {
-		out = append(out, "identity-"+t.Identity+":")
+	case t.Identity != "":
+		out = append(out, identityIndex(t.Identity))
 	}
 	return out
 }
+
+func attemptIndex(id string) string   { return "attempt-" + id + ":" }
+func identityIndex(key string) string { return "identity-" + key + ":" }
 
 // userIndex hashes: pool ids and subs are short, but no name of an index may have a colon in it.
 func userIndex(poolID, sub string) string { return "user-" + hash(poolID, sub) + ":" }
@@ -81,7 +87,7 @@ func (s *Traces) Get(ctx context.Context, reference string) (Trace, error) {
 	if err != nil {
 		return Trace{}, err
 	}
-	entry := "attempt-" + name + ":"
+	entry := attemptIndex(name)
 	if !isAttempt(name) {
 		e, err := s.kind().GetBy(ctx, name) // by which those of an earlier release are found as well
 		if err == nil {
@@ -96,6 +102,11 @@ func (s *Traces) Get(ctx context.Context, reference string) (Trace, error) {
 	all, err := s.under(ctx, entry, 1, func(t *Trace) bool { return t.Reference == name || t.Attempt == name })
 	if err != nil {
 		return Trace{}, fmt.Errorf("read the trace %s: %w", name, err)
+	}
+	if len(all) == 0 && isAttempt(name) {
+		if err := newest(ctx, s.batches(), Filter{attempt: name}, 1, &all, ofBatch); err != nil {
+			return Trace{}, fmt.Errorf("look for the trace of %s: %w", name, err)
+		}
 	}
 	if len(all) == 0 {
 		return Trace{}, fmt.Errorf("%s: %w", name, ErrUnknown)
@@ -152,11 +163,13 @@ type Filter struct {
 	Failed   bool // failures alone
 	Since    time.Time
 	Before   time.Time // the traces of this very time are not wanted; zero is no bound
+
+	attempt string
 }
 
 func (f *Filter) wants(t *Trace) bool {
 	return (f.Pools == nil || slices.Contains(f.Pools, t.Pool)) && (f.Sub == "" || f.Sub == t.Sub) &&
-		(f.Provider == "" || f.Provider == t.Provider) && (f.Client == "" || f.Client == t.Client) &&
+		(f.attempt == "" || f.attempt == t.Attempt) && (f.Provider == "" || f.Provider == t.Provider) && (f.Client == "" || f.Client == t.Client) &&
 		(!f.Failed || t.Outcome == Failed) && !t.At.Before(f.Since) && (f.Before.IsZero() || t.At.Before(f.Before))
 }
 
@@ -179,14 +192,15 @@ func (s *Traces) List(ctx context.Context, f Filter, n int) ([]Trace, error) {
 		return nil, fmt.Errorf("list traces: %w", err)
 	}
 	if !f.Failed {
-		batches := func(e store.Entry[batch]) (time.Time, []Trace) {
-			return e.Value.Traces[len(e.Value.Traces)-1].At, e.Value.Traces
-		}
-		if err := newest(ctx, s.batches(), f, n, &out, batches); err != nil {
+		if err := newest(ctx, s.batches(), f, n, &out, ofBatch); err != nil {
 			return nil, fmt.Errorf("list traces: %w", err)
 		}
 	}
 	return out[:min(n, len(out))], nil
+}
+
+func ofBatch(e store.Entry[batch]) (newest time.Time, all []Trace) {
+	return e.Value.Traces[len(e.Value.Traces)-1].At, e.Value.Traces
 }
 
 // newest adds to out what a kind has of the newest n of both. of returns the time of a document's newest trace, and its traces: documents come by that time, so

@@ -50,7 +50,7 @@ func (s *Traces) forgets() *store.Kind[forgotten] {
 func (s *Traces) Forget(ctx context.Context, user Person, identities ...Person) error {
 	v := forgotten{Key: hash(user.PoolID, user.Sub), At: s.Now(), Entries: []string{userIndex(user.PoolID, user.Sub)}}
 	for _, id := range identities {
-		v.Entries = append(v.Entries, "identity-"+identityKey(id.PoolID, id.Provider, id.Subject)+":")
+		v.Entries = append(v.Entries, identityIndex(identityKey(id.PoolID, id.Provider, id.Subject)))
 	}
 	old, err := s.forgets().Get(ctx, v.Key)
 	if err != nil && !errors.Is(err, store.ErrNotFound) {

@@ -54,7 +54,7 @@ func TestTracesGoWithTheUser(t *testing.T) {
 		keep(traces, "ada")
 		keep(traces, "bob")
 	}
-	for range 61 {
+	for range trace.BatchMost + 1 {
 		keep(traces, "ada") // a document of hers alone
 	}
 	traces.Flush(t.Context())

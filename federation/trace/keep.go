@@ -73,7 +73,7 @@ type turn struct {
 
 func (s *Traces) kind() *store.Kind[stored] {
 	return &store.Kind[stored]{Engine: s.Engine, Name: kindName, Ring: s.Ring, KeysOf: func(v *stored) store.Keys {
-		return store.Keys{Key: v.slot, Unique: []string{v.Reference}, Expires: v.At.Add(Life), Index: index([]Trace{v.Trace})}
+		return store.Keys{Key: v.slot, Unique: []string{v.Reference}, Expires: v.At.Add(Life), Index: index([]Trace{v.Trace}, true)}
 	}}
 }
 

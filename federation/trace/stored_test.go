@@ -94,7 +94,7 @@ func TestStoredBatchOfSchemaOneCanBeRead(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	index := []string{"at:1", "ref-EEEE-FFFF-GGGG-HHHH:1", "attempt-0123456789abcdefghijkl:1", "user-94zjkpX1qcIJLllsgtrFAg:1"}
+	index := []string{"at:1", "ref-EEEE-FFFF-GGGG-HHHH:1", "user-94zjkpX1qcIJLllsgtrFAg:1"}
 	if _, err := w.engine.Put(t.Context(), "trace_batch", store.Doc{Key: "done/0000007", Index: index, Body: body}); err != nil {
 		t.Fatal(err)
 	}
