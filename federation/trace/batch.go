@@ -118,15 +118,14 @@ func (s *Traces) Run(ctx context.Context) {
 			return
 		case <-wake:
 		}
-		for company := time.After(batchWait); s.waiting() < batchMost; {
+		company, cancel := context.WithTimeout(ctx, batchWait)
+		for s.waiting() < batchMost && company.Err() == nil {
 			select {
-			case <-ctx.Done():
-			case <-company:
+			case <-company.Done():
 			case <-wake:
-				continue
 			}
-			break
 		}
+		cancel()
 	}
 }
 
@@ -207,7 +206,7 @@ func (s *Traces) write(ctx context.Context, some []Trace) error {
 // several returns the first of so many slots that follow on each other and are nobody else's, on whichever node. It is for the holder of
 // queue.writing.
 func (s *Traces) several(ctx context.Context, many int) (uint64, error) {
-	most, want, slots := uint64(s.SignIns), uint64(many), &s.queue.slots
+	most, want, slots := uint64(s.SignIns), uint64(many), &s.queue.slots //nolint:gosec // both are above 0
 	for {
 		if at := slots.next % most; at+want > most { // they do not go round the end
 			slots.next += most - at

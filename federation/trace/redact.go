@@ -70,7 +70,7 @@ var shareable = map[string]bool{
 var spoken = []string{"iss", "aud", "azp", "exp", "iat", "nbf", "auth_time", "acr", "amr", "NameIDFormat", "AuthnContextClassRef", "AuthnInstant"}
 
 // asks are what the provider's administrator may look at where a check failed and the cause does not say it better.
-var asks = map[string]string{
+var asks = map[string]string{ //nolint:gosec // names of checks and sentences, no credentials
 	"oidc.discovery":        "The discovery document has to be at the expected issuer and name it, character by character.",
 	"oidc.token":            "Look in the provider's log for the token request at this time: client authentication, code, redirect URI and PKCE.",
 	"oidc.id_token":         "Answer the token request with an ID token: is the scope openid allowed for this client?",

@@ -18,7 +18,7 @@ const (
 	stepDiscovery = "oidc.discovery" // what is known of the provider
 	stepResponse  = "oidc.response"  // the form of the answer, and its iss (RFC 9207)
 	stepAnswer    = "oidc.answer"    // the provider answered with a code, and not with an error
-	stepToken     = "oidc.token"     //nolint:gosec // a name: the token endpoint took the code
+	stepToken     = "oidc.token"     // the token endpoint took the code
 	stepIDToken   = "oidc.id_token"  //nolint:gosec // a name: the form
 	stepKeys      = "oidc.keys"      // the provider's keys can be had
 	stepSignature = "oidc.signature"
