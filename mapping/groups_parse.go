@@ -156,7 +156,7 @@ func tokens(line string) ([]token, error) {
 func (r *groupRule) arguments(kind token, rest []token) error {
 	r.kind = kind.text
 	if kind.quoted || !slices.Contains([]string{groupExact, groupPrefix, groupRegex, groupCN, groupID, groupValue}, r.kind) {
-		return faultAt(kind.column, "%q is no kind of rule: %s", kind.text, groupForm)
+		return faultAt(kind.column, "%.40q is no kind of rule: %s", kind.text, groupForm)
 	}
 	if len(rest) > 0 && !rest[0].quoted && rest[0].text == "fold" {
 		if r.kind == groupID || r.kind == groupValue {
@@ -179,7 +179,7 @@ func (r *groupRule) arguments(kind token, rest []token) error {
 		case strings.HasSuffix(t.text, ",") && !t.quoted:
 			return faultAt(t.column, "texts are separated by spaces, without commas")
 		case !t.quoted && r.kind != groupID:
-			return faultAt(t.column, `a text stands in quotes: "%s"`, t.text)
+			return faultAt(t.column, `a text stands in quotes: "%.40s"`, t.text)
 		case t.text == "":
 			return faultAt(t.column, "the text is empty")
 		case len(t.text) > maxGroupValue:
