@@ -43,7 +43,7 @@ type Directory struct {
 	clientCache   cache[Client]
 	providerCache cache[IdentityProvider]
 	listCache     cache[[]IdentityProvider]
-	groupCache    cache[map[string]Group]
+	groupCache    cache[GroupTable]
 }
 
 // The kinds. Their names and keys are the stored form.
