@@ -49,8 +49,8 @@ func linkKey(poolID, provider, claim, value string) string {
 var (
 	ErrLinked   = errors.New("the identity is linked to this user already")
 	ErrSignedUp = errors.New("the identity has a user already")
-	// ErrAmbiguous: more than one user waits for this identity.
-	ErrAmbiguous = errors.New("more than one user waits for the identity")
+	// ErrAmbiguous: more than one user waits for this identity, or a policy leads to more than one.
+	ErrAmbiguous = errors.New("more than one user may be meant by the identity")
 )
 
 func linkedAlready() error {
@@ -153,6 +153,7 @@ func (d *Directory) linkSubject(ctx context.Context, ip IdentityProvider, u User
 		if err := u.room(); err != nil {
 			return err
 		}
+		u.again(ip.Name, subject)
 		u.Identities = append(slices.Clone(u.Identities), LinkedIdentity{Provider: ip.Name, ProviderType: ip.Type, Subject: subject, Created: d.now()})
 		return nil
 	})
@@ -239,7 +240,8 @@ type Unlinked struct {
 	Own bool
 }
 
-// UnlinkProvider ends the link between an identity and its user. Who signs in with the identity from then on is a new user. The identity that a
+// UnlinkProvider ends the link between an identity and its user. Who signs in with the identity from then on is a new user, whatever the provider's
+// policy of linking. The identity that a
 // user was made from is no link, and stays: without it the account would be nobody's and its name would still be taken. What
 // depends on the identity is for the caller to end (Broker.UnlinkProvider).
 // The provider may have been removed; its name then leads to the links all the same.
@@ -268,6 +270,7 @@ func (d *Directory) UnlinkProvider(ctx context.Context, poolID string, src Sourc
 		if i < 0 || out.Own {
 			return store.ErrUnchanged
 		}
+		u.past(u.Identities[i], d.now())
 		u.Identities = slices.Delete(slices.Clone(u.Identities), i, i+1)
 		return nil
 	})

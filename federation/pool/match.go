@@ -69,7 +69,7 @@ func (d *Directory) arrived(ctx context.Context, p Pool, in SignIn, e store.Entr
 	u.Identities = append(slices.Clone(u.Identities), LinkedIdentity{
 		Provider: in.Provider.Name, ProviderType: in.Provider.Type, Issuer: in.Issuer, Subject: in.Subject, Created: d.now(),
 	})
-	err = d.putSignedIn(ctx, p, e, &u)
+	err = d.putSignedIn(ctx, p, in, e, &u)
 	if errors.Is(err, store.ErrTaken) {
 		return SignInResult{}, errClaimed // the identity: the same person, a moment earlier
 	}
@@ -84,13 +84,25 @@ func (d *Directory) write(u *User, in SignIn, m merged) {
 
 // putSignedIn writes what a sign-in changed of e. A new address that the provider vouches for becomes a name as the pool's settings have it, and
 // nothing else: people may choose freely what some providers say of them. What is a local user's name already stays theirs, and says
-// nothing against this person. Errors: errLost.
-func (d *Directory) putSignedIn(ctx context.Context, p Pool, e store.Entry[User], u *User) error {
-	p.settleAliases(e.Value, u, claimVerified)
-	_, err := d.users().Put(ctx, u, e.Version)
+// nothing against this person. The same goes for a value that another user claims for linking. Errors: errLost.
+func (d *Directory) putSignedIn(ctx context.Context, p Pool, in SignIn, e store.Entry[User], u *User) error {
+	put := func(may claims, keys []string) error {
+		p.settleAliases(e.Value, u, may)
+		for _, name := range keys {
+			if !slices.Contains(u.LinkKeys, name) {
+				u.LinkKeys = append(slices.Clone(u.LinkKeys), name)
+			}
+		}
+		_, err := d.users().Put(ctx, u, e.Version)
+		return err
+	}
+	keys := in.linkKeys(*u)
+	err := put(claimVerified, keys)
+	if errors.Is(err, store.ErrTaken) && len(keys) > 0 {
+		err = put(claimVerified, nil)
+	}
 	if errors.Is(err, store.ErrTaken) {
-		p.settleAliases(e.Value, u, claimNone)
-		_, err = d.users().Put(ctx, u, e.Version)
+		err = put(claimNone, nil)
 	}
 	if errors.Is(err, store.ErrConflict) {
 		return errLost

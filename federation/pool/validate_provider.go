@@ -51,6 +51,7 @@ func ValidateProvider(ip IdentityProvider, p Pool) (problems, warnings []Problem
 	}
 	checkIdentifiers(&ps, ip.Identifiers)
 	checkMapping(&ps, &warn, ip, p)
+	checkLinking(&ps, &warn, ip, p)
 	return ps, warn
 }
 
