@@ -78,8 +78,13 @@ func (d *Directory) signInAs(ctx context.Context, p Pool, in SignIn, sub string)
 	if e, err = d.users().Get(ctx, userKey(p.ID, sub)); err != nil {
 		return SignInResult{}, err
 	}
-	if ok, err := d.eligible(ctx, o, e.Value); err != nil || !ok || o.Policy.Kind != LinkAsk || o.Value == "" {
-		return SignInResult{}, errors.Join(err, denied("no candidate"))
+	if o.Policy.Kind != LinkAsk || o.Value == "" {
+		return SignInResult{}, denied("the provider's policy asks nobody")
+	}
+	if ok, err := d.eligible(ctx, o, e.Value); err != nil {
+		return SignInResult{}, err
+	} else if !ok {
+		return SignInResult{}, denied("no candidate")
 	}
 	if !e.Value.Enabled {
 		return SignInResult{}, fault.New(fault.Denied, "User is disabled.", fmt.Errorf("user %s is disabled", sub))

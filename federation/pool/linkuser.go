@@ -48,6 +48,8 @@ func (d *Directory) byPolicy(ctx context.Context, p Pool, in SignIn) (SignInResu
 		return SignInResult{}, err
 	}
 	switch {
+	case slices.ContainsFunc(found, func(e store.Entry[User]) bool { return e.Value.HasIdentity(in.Provider.Name, in.Subject) }):
+		return SignInResult{}, errLost // the same person, a moment earlier
 	case o.Policy.Kind == LinkAsk && len(found) > 0:
 		return SignInResult{}, asked(o, found)
 	case o.Policy.Kind == LinkAsk:
