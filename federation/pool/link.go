@@ -85,7 +85,7 @@ func (d *Directory) LinkProvider(ctx context.Context, poolID, name string, src S
 		return User{}, PendingLink{}, err
 	}
 	if src.Attribute == SubjectAttribute {
-		u, err = d.linkSubject(ctx, ip, u, src.Value)
+		u, err = d.linkSubject(ctx, ip, u, src.Value, 0)
 		return u, PendingLink{}, err
 	}
 	l, err := ip.pending(src)
@@ -142,11 +142,12 @@ func (u User) identity(provider, subject string) int {
 // HasIdentity reports whether the user may sign in with that identity.
 func (u User) HasIdentity(provider, subject string) bool { return u.identity(provider, subject) >= 0 }
 
-func (d *Directory) linkSubject(ctx context.Context, ip IdentityProvider, u User, subject string) (User, error) {
+func (d *Directory) linkSubject(ctx context.Context, ip IdentityProvider, u User, subject string, waits int) (User, error) {
 	if !validSubject(subject) {
 		return User{}, badRequest("The value of the source is no subject.")
 	}
-	u, err := d.putLink(ctx, u, func(u *User) error {
+	to := u
+	u, err := d.putLink(ctx, to, func(u *User) error {
 		if u.HasIdentity(ip.Name, subject) {
 			return linkedAlready()
 		}
@@ -158,9 +159,22 @@ func (d *Directory) linkSubject(ctx context.Context, ip IdentityProvider, u User
 		return nil
 	})
 	if errors.Is(err, store.ErrTaken) {
-		return User{}, signedUp(err)
+		return d.linkTaken(ctx, ip, to, subject, waits, err)
 	}
 	return u, storeFaultUnless("link an identity", err)
+}
+
+// linkTaken is for an identity that is taken: where nobody holds it, another writer claims it and may not get it, and it is tried again for as
+// long as a sign-in does.
+func (d *Directory) linkTaken(ctx context.Context, ip IdentityProvider, to User, subject string, waits int, taken error) (User, error) {
+	_, err := d.users().GetBy(ctx, identityKey(to.PoolID, ip.Name, subject))
+	if !errors.Is(err, store.ErrNotFound) || waits == claimWaits {
+		return User{}, signedUp(taken)
+	}
+	if err := store.Pause(ctx, time.Millisecond<<waits); err != nil {
+		return User{}, storeFault("link an identity", err, noUser)
+	}
+	return d.linkSubject(ctx, ip, to, subject, waits+1)
 }
 
 func (d *Directory) linkClaim(ctx context.Context, u User, l PendingLink) (User, error) {
