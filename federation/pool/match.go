@@ -81,10 +81,10 @@ func (d *Directory) arrived(ctx context.Context, p Pool, in SignIn, e store.Entr
 // nothing against this person. Errors: errLost.
 func (d *Directory) putSignedIn(ctx context.Context, p Pool, e store.Entry[User], u *User) error {
 	p.settleAliases(e.Value, u, claimVerified)
-	_, err := d.users().Put(ctx, u, e.Version)
+	_, err := d.users().Replace(ctx, e, u)
 	if errors.Is(err, store.ErrTaken) {
 		p.settleAliases(e.Value, u, claimNone)
-		_, err = d.users().Put(ctx, u, e.Version)
+		_, err = d.users().Replace(ctx, e, u)
 	}
 	if errors.Is(err, store.ErrConflict) {
 		return errLost
