@@ -148,7 +148,7 @@ func Open(ctx context.Context, uri secret.Text, opts Options) (*DB, error) {
 	}
 	if err != nil {
 		_ = db.Close() // err says more
-		return nil, fmt.Errorf("mongo: open: %w", err)
+		return nil, fmt.Errorf("mongo: open: %w%s", err, advise(err))
 	}
 	return db, nil
 }

@@ -19,13 +19,6 @@ import (
 	"github.com/weir-id/weir/federation/store/mongo/mongotest"
 )
 
-// hostOf returns the host and port of a connection string.
-func hostOf(uri secret.Text) string {
-	_, rest, _ := strings.Cut(uri.Reveal(), "://")
-	host, _, _ := strings.Cut(rest, "/")
-	return host
-}
-
 type createIndexes struct {
 	Collection string  `bson:"createIndexes"`
 	Indexes    []index `bson:"indexes"`
@@ -44,7 +37,7 @@ func TestTTLIndexWhereTheServerHasThem(t *testing.T) {
 			uri := mongotest.Database(t, mongotest.Options{Ferret: true})
 			var mu sync.Mutex
 			var asked []createIndexes
-			f := newFront(t, hostOf(uri), nil, func(command bson.Raw, _ *peer) bson.D {
+			f := mongotest.NewFront(t, uri, nil, func(command bson.Raw, _ *mongotest.Peer) bson.D {
 				var c createIndexes
 				if bson.Unmarshal(command, &c) != nil || len(c.Indexes) != 1 || c.Indexes[0].After == 0 {
 					return nil
@@ -58,7 +51,7 @@ func TestTTLIndexWhereTheServerHasThem(t *testing.T) {
 				return bson.D{{Key: "ok", Value: 1.0}}
 			})
 			var log bytes.Buffer
-			through := secret.New(strings.Replace(uri.Reveal(), hostOf(uri), f.Addr().String(), 1))
+			through := secret.New(strings.Replace(uri.Reveal(), mongotest.HostOf(uri), f.Addr().String(), 1))
 			db, err := mongo.Open(t.Context(), through, mongo.Options{Now: func() time.Time { return start }, Logger: slog.New(slog.NewTextHandler(&log, nil))})
 			if err != nil {
 				t.Fatal(err)

@@ -1,4 +1,4 @@
-package mongo_test
+package mongotest
 
 import (
 	"context"
@@ -6,28 +6,54 @@ import (
 	"encoding/binary"
 	"io"
 	"net"
+	"strings"
 	"sync"
 	"testing"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
+
+	"github.com/weir-id/weir/federation/secret"
 )
 
-// front stands before a server and answers in its place what the server cannot do. It owns no rules of its own but the wire's: messages of
+// HostOf returns the host and port of a connection string.
+func HostOf(uri secret.Text) string {
+	_, rest, _ := strings.Cut(uri.Reveal(), "://")
+	host, _, _ := strings.Cut(rest, "/")
+	return host
+}
+
+// Front stands before a server and answers in its place what the server cannot do. It owns no rules of its own but the wire's: messages of
 // OP_MSG (2013) with their command in a section of kind 0.
-type front struct {
+type Front struct {
 	net.Listener
 	server string
-	// answer returns the answer to a command, nil where it is the server's to give. state is of the connection.
-	answer func(command bson.Raw, state *peer) bson.D
+	answer Answer
+
+	mu    sync.Mutex
+	conns []net.Conn
 }
 
-// peer is what a front knows of a connection.
-type peer struct {
-	subject string // of the client's certificate
+// Cut cuts all connections.
+func (f *Front) Cut() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, c := range f.conns {
+		_ = c.Close()
+	}
+}
+
+// Answer returns the answer to a command, nil where it is the server's to give.
+type Answer func(command bson.Raw, from *Peer) bson.D
+
+// Peer is what a front knows of a connection.
+type Peer struct {
+	Subject string // of the client's certificate
 	known   bool   // it has authenticated
+	scram   *Scram // under way
 }
 
-func newFront(t *testing.T, server string, config *tls.Config, answer func(bson.Raw, *peer) bson.D) *front {
+// NewFront serves until the test ends, with TLS where there is a config. server is a connection string of Database.
+func NewFront(t *testing.T, server secret.Text, config *tls.Config, answer Answer) *Front {
 	t.Helper()
 	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
@@ -36,9 +62,9 @@ func newFront(t *testing.T, server string, config *tls.Config, answer func(bson.
 	if config != nil {
 		l = tls.NewListener(l, config)
 	}
-	f := &front{Listener: l, server: server, answer: answer}
+	f := &Front{Listener: l, server: HostOf(server), answer: answer}
 	var conns sync.WaitGroup
-	t.Cleanup(func() { _ = l.Close(); conns.Wait() })
+	t.Cleanup(func() { _ = l.Close(); f.Cut(); conns.Wait() })
 	conns.Go(func() {
 		for {
 			c, err := l.Accept()
@@ -51,15 +77,18 @@ func newFront(t *testing.T, server string, config *tls.Config, answer func(bson.
 	return f
 }
 
-func (f *front) serve(ctx context.Context, client net.Conn) {
+func (f *Front) serve(ctx context.Context, client net.Conn) {
 	defer func() { _ = client.Close() }()
-	p := &peer{}
+	f.mu.Lock()
+	f.conns = append(f.conns, client)
+	f.mu.Unlock()
+	p := &Peer{}
 	if c, ok := client.(*tls.Conn); ok {
 		if c.HandshakeContext(ctx) != nil {
 			return
 		}
 		if certs := c.ConnectionState().PeerCertificates; len(certs) > 0 {
-			p.subject = certs[0].Subject.String()
+			p.Subject = certs[0].Subject.String()
 		}
 	}
 	server, err := new(net.Dialer).DialContext(ctx, "tcp", f.server)
@@ -97,6 +126,9 @@ func readMessage(r io.Reader) ([]byte, error) {
 	if _, err := io.ReadFull(r, size[:]); err != nil {
 		return nil, err
 	}
+	if size[0] == 0x16 && size[1] == 3 { // a TLS handshake: MongoDB ends it so
+		return nil, io.ErrUnexpectedEOF
+	}
 	message := make([]byte, max(binary.LittleEndian.Uint32(size[:]), 26))
 	copy(message, size[:])
 	_, err := io.ReadFull(r, message[4:])
@@ -109,7 +141,7 @@ func reply2013(to []byte, reply bson.D) []byte {
 		panic(err)
 	}
 	out := make([]byte, 21, 21+len(body))
-	binary.LittleEndian.PutUint32(out, uint32(21+len(body)))
+	binary.LittleEndian.PutUint32(out, uint32(21+len(body))) //nolint:gosec // an answer of a test
 	copy(out[8:], to[4:8])
 	binary.LittleEndian.PutUint32(out[12:], 2013)
 	return append(out, body...)
