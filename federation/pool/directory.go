@@ -49,7 +49,7 @@ type Directory struct {
 	clientCache   cache[Client]
 	providerCache cache[IdentityProvider]
 	listCache     cache[[]IdentityProvider]
-	groupCache    cache[map[string]Group]
+	groupCache    cache[GroupTable]
 }
 
 // The kinds. Their names and keys are the stored form.
@@ -79,7 +79,7 @@ func (d *Directory) clients() *store.Kind[Client] {
 
 func (d *Directory) providers() *store.Kind[IdentityProvider] {
 	return &store.Kind[IdentityProvider]{Engine: d.Engine, Ring: d.Ring, Name: "provider", KeysOf: func(p *IdentityProvider) store.Keys {
-		unique := []string{providerNameKey(p.PoolID, p.Name)}
+		unique := []string{providerNameKey(p.PoolID, p.Name), providerLookKey(p.PoolID, p.Name)}
 		for _, s := range p.identifiers() {
 			unique = append(unique, providerIdentKey(p.PoolID, s))
 		}

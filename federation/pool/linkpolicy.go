@@ -21,11 +21,6 @@ const (
 	detailLinkSources = "link_sources"
 )
 
-// CommonDetails are the keys of ProviderDetails that are the directory's to read and to check, for every type of provider.
-func CommonDetails() []string {
-	return []string{detailLinkUsers, detailTrustedDomains, detailLinkSources}
-}
-
 // LinkKind is a kind of linking policy.
 type LinkKind string
 

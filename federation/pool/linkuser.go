@@ -274,9 +274,14 @@ func (d *Directory) join(ctx context.Context, p Pool, in SignIn, e store.Entry[U
 	u.Identities = append(slices.Clone(u.Identities), LinkedIdentity{
 		Provider: in.Provider.Name, ProviderType: in.Provider.Type, Issuer: in.Issuer, Subject: in.Subject, Created: d.now(),
 	})
+	settled, err := d.settle(ctx, u, len(u.Identities)-1, in)
+	if err != nil {
+		return SignInResult{}, err
+	}
+	u = settled.User
 	err = d.putSignedIn(ctx, p, in, e, &u)
 	if errors.Is(err, store.ErrTaken) {
 		return SignInResult{}, errClaimed // the identity: the same person, a moment earlier
 	}
-	return SignInResult{User: u, Changed: m.changed}, err
+	return SignInResult{User: u, Changed: m.changed, Groups: settled}, err
 }

@@ -69,11 +69,16 @@ func (d *Directory) arrived(ctx context.Context, p Pool, in SignIn, e store.Entr
 	u.Identities = append(slices.Clone(u.Identities), LinkedIdentity{
 		Provider: in.Provider.Name, ProviderType: in.Provider.Type, Issuer: in.Issuer, Subject: in.Subject, Created: d.now(),
 	})
+	settled, err := d.settle(ctx, u, len(u.Identities)-1, in)
+	if err != nil {
+		return SignInResult{}, err
+	}
+	u = settled.User
 	err = d.putSignedIn(ctx, p, in, e, &u)
 	if errors.Is(err, store.ErrTaken) {
 		return SignInResult{}, errClaimed // the identity: the same person, a moment earlier
 	}
-	return SignInResult{User: u, Changed: m.changed, Matched: links[0].Claim}, err
+	return SignInResult{User: u, Changed: m.changed, Matched: links[0].Claim, Groups: settled}, err
 }
 
 // write lays what a sign-in changes onto a user who is there.

@@ -44,6 +44,8 @@ type SignIn struct {
 	// Map, where it is set, says what the identity's claims mean for the user as it is now, of whom it is told in Input, and what it returns is
 	// taken for Attributes and Clear. It is asked in every round, since rules may look at what another writer has changed.
 	Map func(mapping.Input) (mapping.Result, error)
+	// Groups is what the provider's group rules made of the claims, without an error; nil where it has no rules, so that what it gave before goes.
+	Groups *mapping.GroupResult
 }
 
 // onto returns the sign-in with what its claims mean for u. first: the identity has not signed in before.
@@ -59,9 +61,10 @@ func (in SignIn) onto(u User, first bool) (SignIn, error) {
 // SignInResult is the pool user of a SignIn.
 type SignInResult struct {
 	User    User
-	Created bool       // this very call created the user
-	Changed []string   // attributes whose value this call wrote, sorted
-	Matched string     // the claim by which the identity was found to be the one that the user waited for; "" otherwise
+	Created bool     // this very call created the user
+	Changed []string // attributes whose value this call wrote, sorted
+	Matched string   // the claim by which the identity was found to be the one that the user waited for; "" otherwise
+	Groups  GroupSettlement
 	Linked  LinkPolicy // by which this very call linked the identity to a user who was there; the zero value otherwise
 }
 
@@ -169,10 +172,15 @@ func (d *Directory) first(ctx context.Context, p Pool, in SignIn, keys []string)
 		}},
 	}
 	u.setSources(m.changed, func(name string) ValueSource { return in.source(name, now) })
+	settled, err := d.settle(ctx, u, 0, in)
+	if err != nil {
+		return SignInResult{}, err
+	}
+	u = settled.User
 	_, err = d.users().Put(ctx, &u, 0)
 	if err == nil {
 		err = d.created(ctx, p.ID, func(ctx context.Context) error { return d.users().Delete(ctx, userKey(u.PoolID, u.Sub)) })
-		return SignInResult{User: u, Created: true, Changed: m.changed}, err
+		return SignInResult{User: u, Created: true, Changed: m.changed, Groups: settled}, err
 	}
 	if !errors.Is(err, store.ErrTaken) && !errors.Is(err, store.ErrConflict) {
 		return SignInResult{}, err
@@ -206,16 +214,23 @@ func (d *Directory) returning(ctx context.Context, p Pool, in SignIn, e store.En
 	if err != nil {
 		return SignInResult{}, err
 	}
-	if len(m.changed) == 0 && !unsaid {
-		return SignInResult{User: u}, nil
+	settled, err := d.settle(ctx, u, i, in)
+	if err != nil {
+		return SignInResult{}, err
+	}
+	u = settled.User
+	if len(m.changed) == 0 && !unsaid && !settled.Changed {
+		return SignInResult{User: u, Groups: settled}, nil
 	}
 	if unsaid {
 		u.Identities = slices.Clone(u.Identities)
 		u.Identities[i].Issuer = in.Issuer
 	}
-	d.write(&u, in, m)
+	if len(m.changed) > 0 || unsaid { // a membership is not the user's own data, and no modification
+		d.write(&u, in, m)
+	}
 	err = d.putSignedIn(ctx, p, in, e, &u)
-	return SignInResult{User: u, Changed: m.changed}, err
+	return SignInResult{User: u, Changed: m.changed, Groups: settled}, err
 }
 
 // federatedUsername is <ProviderName>_<subject>. A subject that cannot be part of a user name (UsernameType: at most 128

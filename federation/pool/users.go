@@ -169,12 +169,14 @@ func (d *Directory) UpdateUser(ctx context.Context, poolID, sub string, change f
 	e, err := d.changeUser(ctx, p, sub, false, func(u *User) error {
 		before := *u
 		before.Identities, before.Links = slices.Clone(u.Identities), slices.Clone(u.Links)
-		before.Groups, before.Aliases = slices.Clone(u.Groups), slices.Clone(u.Aliases)
+		before.Groups, before.Granted, before.Aliases = slices.Clone(u.Groups), slices.Clone(u.Granted), slices.Clone(u.Aliases)
 		if stopped = change(u); stopped != nil {
 			return stopped
 		}
 		u.PoolID, u.Sub, u.Username = before.PoolID, before.Sub, before.Username
-		u.Identities, u.Links, u.Groups, u.Aliases, u.Past, u.LinkKeys = before.Identities, before.Links, before.Groups, before.Aliases, before.Past, before.LinkKeys
+		u.Identities, u.Links, u.Aliases = before.Identities, before.Links, before.Aliases
+		u.Groups, u.Granted = before.Groups, before.Granted
+		u.Past, u.LinkKeys = before.Past, before.LinkKeys
 		u.Modified = d.now()
 		stopped = attributesFault(sorted(checkValues(p.Schema, u.Attributes)), nil)
 		return stopped
