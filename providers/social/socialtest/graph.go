@@ -1,8 +1,7 @@
 package socialtest
 
 import (
-	"encoding/json"
-	"fmt"
+	"errors"
 	"net"
 	"net/http"
 	"net/url"
@@ -48,7 +47,9 @@ func (g *Graph) Start(t testing.TB) {
 		if err := srv.Close(); err != nil {
 			t.Errorf("socialtest: %v", err)
 		}
-		<-served
+		if err := <-served; !errors.Is(err, http.ErrServerClosed) {
+			t.Errorf("socialtest: serve: %v", err)
+		}
 	})
 }
 
@@ -114,8 +115,5 @@ func (g *Graph) page(w http.ResponseWriter, q url.Values, members [][2]string, s
 		}
 		answer["@odata.nextLink"] = next
 	}
-	w.Header().Set("Content-Type", "application/json;odata.metadata=minimal;odata.streaming=true;IEEE754Compatible=false;charset=utf-8")
-	if err := json.NewEncoder(w).Encode(answer); err != nil {
-		fmt.Fprintln(w, err)
-	}
+	Send(w, http.StatusOK, answer)
 }
