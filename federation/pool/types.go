@@ -248,6 +248,10 @@ type User struct {
 	Granted []GrantedGroup `json:"granted,omitempty"`
 	// Aliases are the attributes whose values are names of the user besides Username.
 	Aliases []string `json:"aliases,omitempty"`
+	// LinkKeys are the attributes whose values the document claims, so that first sign-ins that are linked by them make one user.
+	LinkKeys []string `json:"link_keys,omitempty"`
+	// Past are identities that an administrator took away: no policy links them to the user again.
+	Past []PastIdentity `json:"past,omitempty"`
 	// SignedOutAt: grants made before it are void (global sign-out).
 	SignedOutAt time.Time `json:"signed_out,omitzero"`
 	Created     time.Time `json:"created"`

@@ -38,6 +38,11 @@ func userKeys(u *User) store.Keys {
 			k.Unique = append(k.Unique, aliasKey(u.PoolID, v))
 		}
 	}
+	for _, name := range u.LinkKeys {
+		if linkForm(name, u.Attributes[name]) != "" {
+			k.Unique = append(k.Unique, linkValueKey(u.PoolID, name, u.Attributes[name]))
+		}
+	}
 	for _, gid := range u.Groups {
 		k.Index = append(k.Index, memberIndex(u.PoolID, gid, Fold(u.Username)))
 	}
@@ -169,7 +174,7 @@ func (d *Directory) UpdateUser(ctx context.Context, poolID, sub string, change f
 			return stopped
 		}
 		u.PoolID, u.Sub, u.Username = before.PoolID, before.Sub, before.Username
-		u.Identities, u.Links, u.Aliases = before.Identities, before.Links, before.Aliases
+		u.Identities, u.Links, u.Aliases, u.Past, u.LinkKeys = before.Identities, before.Links, before.Aliases, before.Past, before.LinkKeys
 		u.Groups, u.Granted = before.Groups, before.Granted
 		u.Modified = d.now()
 		stopped = attributesFault(sorted(checkValues(p.Schema, u.Attributes)), nil)

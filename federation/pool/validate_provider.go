@@ -53,6 +53,7 @@ func ValidateProvider(ip IdentityProvider, p Pool) (problems, warnings []Problem
 	checkMapping(&ps, &warn, ip, p)
 	_, wrong := ip.GroupSource().Compile()
 	ps = append(ps, wrong...)
+	checkLinking(&ps, &warn, ip, p)
 	return ps, warn
 }
 
