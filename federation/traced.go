@@ -48,6 +48,25 @@ func noteUser(ctx context.Context, r pool.SignInResult) {
 		what = "updated"
 	}
 	l.Note(trace.StepUser, "user", what, "changed", strings.Join(r.Changed, ", "), "matched_by", r.Matched, "sub", r.User.Sub)
+	noteGroups(l, r.Groups)
+}
+
+// noteGroups adds what became of each membership, and which groups the pool does not have.
+func noteGroups(l *trace.Login, s pool.GroupSettlement) {
+	if l == nil || len(s.Steps) == 0 {
+		return
+	}
+	var facts []string
+	for _, outcome := range []pool.GroupOutcome{pool.GroupJoined, pool.GroupHeld, pool.GroupLeft, pool.GroupStays, pool.GroupAbsent} {
+		var names []string
+		for _, step := range s.Steps {
+			if step.Outcome == outcome {
+				names = append(names, step.Group)
+			}
+		}
+		facts = append(facts, string(outcome), strings.Join(names, ", "))
+	}
+	l.Note(trace.StepGroups, facts...)
 }
 
 // noteGrant adds what the application can redeem.

@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"bytes"
 	"flag"
 	"os"
 	"path/filepath"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/weir-id/weir/federation/trace"
 	"github.com/weir-id/weir/providers/oidc/oidctest"
+	"github.com/weir-id/weir/saml/samltest"
 	"github.com/weir-id/weir/server/servertest"
 )
 
@@ -97,6 +99,20 @@ func TestTheStoryOfASignIn(t *testing.T) {
 		"oidc_cancelled": func(t *testing.T) *servertest.Weir {
 			w, _ := servertest.StartExample(t)
 			slow(w, w.Browser(), w.Web(), servertest.Cancel)
+			return w
+		},
+		"oidc_groups_tokens": func(t *testing.T) *servertest.Weir {
+			w, up := servertest.StartExample(t, grouped("group_claim", "groups", "group_rules", exampleGroups, "keep_tokens", "true"))
+			up.Set(oidctest.Faults{IDToken: func(c map[string]any) { c["groups"] = []any{`CORP\Domain Admins`, "everyone"} }})
+			w.Web().Tokens(slow(w, w.Browser(), w.Web(), ada))
+			return w
+		},
+		"saml_destination": func(t *testing.T) *servertest.Weir {
+			w, up := servertest.StartSAML(t)
+			up.Set(samltest.Faults{Document: func(doc []byte) []byte {
+				return bytes.Replace(doc, []byte("login.test/saml2/idpresponse"), []byte("another.example/acs"), 1)
+			}})
+			slow(w, w.Browser(), w.Web(), servertest.AsSAML("ada"))
 			return w
 		},
 		"saml_first": func(t *testing.T) *servertest.Weir {

@@ -47,6 +47,7 @@ const (
 	StepReceived = "received"        // what the provider said of the person
 	StepMapping  = "mapping"         // what the attribute mapping made of it
 	StepUser     = "user"            // found, created or updated
+	StepGroups   = "groups"          // what the provider's group rules changed
 	StepTokens   = "upstream_tokens" // kept, or not
 	StepGrant    = "grant"           // the application has something to redeem
 )

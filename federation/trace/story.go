@@ -15,6 +15,7 @@ var sayings = map[string]saying{
 	StepReceived: {so: "What the provider said of the person:"},
 	StepMapping:  {so: "What the attribute mapping made of it:"},
 	StepUser:     {so: "The user was"},
+	StepGroups:   {so: "What the provider's groups came to"},
 	StepTokens:   {so: "The provider's tokens were"},
 	StepGrant:    {so: "The application can now get its tokens"},
 
@@ -144,7 +145,7 @@ func (c Claim) text() string {
 	switch {
 	case c.Type == "list" || c.Type == "object":
 		what = fmt.Sprintf("%s of %d", c.Type, c.Count)
-	case c.Length > 0:
+	case c.Type == "text":
 		what = fmt.Sprintf("%s of %d", c.Type, c.Length)
 	}
 	switch {
