@@ -311,15 +311,20 @@ func TestTheWriterWaitsForCompany(t *testing.T) {
 		var running sync.WaitGroup
 		running.Go(func() { traces.Run(ctx) })
 		synctest.Wait()
+		wait := func(d time.Duration) {
+			c, cancel := context.WithTimeout(t.Context(), d)
+			defer cancel()
+			<-c.Done()
+		}
 		for n := range 3 {
 			success(ctx, traces, n, "ada")
-			time.Sleep(300 * time.Millisecond)
+			wait(300 * time.Millisecond)
 		}
 		synctest.Wait()
 		if heard.got() != "0 kept, 0 dropped" {
 			t.Error(heard.got())
 		}
-		time.Sleep(200 * time.Millisecond)
+		wait(200 * time.Millisecond)
 		synctest.Wait()
 		if heard.got() != "3 kept, 0 dropped" {
 			t.Errorf("after a second: %s", heard.got())

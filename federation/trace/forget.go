@@ -56,7 +56,7 @@ func (s *Traces) Forget(ctx context.Context, user Person, identities ...Person) 
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return fmt.Errorf("forget traces: %w", err)
 	}
-	if _, err := s.forgets().Put(ctx, &v, old.Version); err != nil && !errors.Is(err, store.ErrConflict) { // else another call does the same
+	if _, err := s.forgets().Replace(ctx, old, &v); err != nil && !errors.Is(err, store.ErrConflict) { // else another call does the same
 		return fmt.Errorf("forget traces: %w", err)
 	}
 	s.Flush(ctx)
@@ -172,8 +172,9 @@ func (s *Traces) removeFromBatch(ctx context.Context, key string, gone func(*Tra
 		case len(left) == 0:
 			return s.Engine.Delete(ctx, batchKind, key)
 		}
-		e.Value.Traces = left
-		if _, err := s.batches().Put(ctx, &e.Value, e.Version); !errors.Is(err, store.ErrConflict) {
+		v := e.Value
+		v.Traces = left
+		if _, err := s.batches().Replace(ctx, e, &v); !errors.Is(err, store.ErrConflict) {
 			return err
 		}
 	}
