@@ -65,7 +65,7 @@ func (d *Directory) arrived(ctx context.Context, p Pool, in SignIn, e store.Entr
 	if err != nil {
 		return SignInResult{}, err
 	}
-	u.Attributes, u.Modified, u.Edited = m.attrs, d.now(), without(u.Edited, m.changed)
+	d.write(&u, in, m)
 	u.Links = slices.DeleteFunc(slices.Clone(u.Links), func(l PendingLink) bool { return slices.Contains(links, l) })
 	u.Identities = append(slices.Clone(u.Identities), LinkedIdentity{
 		Provider: in.Provider.Name, ProviderType: in.Provider.Type, Issuer: in.Issuer, Subject: in.Subject, Created: d.now(),
@@ -75,6 +75,12 @@ func (d *Directory) arrived(ctx context.Context, p Pool, in SignIn, e store.Entr
 		return SignInResult{}, errClaimed // the identity: the same person, a moment earlier
 	}
 	return SignInResult{User: u, Changed: m.changed, Matched: links[0].Claim}, err
+}
+
+// write lays what a sign-in changes onto a user who is there.
+func (d *Directory) write(u *User, in SignIn, m merged) {
+	u.Attributes, u.Modified, u.Edited = m.attrs, d.now(), without(u.Edited, m.changed)
+	u.setSources(m.changed, func(name string) ValueSource { return in.source(name, u.Modified) })
 }
 
 // putSignedIn writes what a sign-in changed of e. A new address that the provider vouches for becomes a name as the pool's settings have it, and

@@ -169,6 +169,7 @@ func (d *Directory) first(ctx context.Context, p Pool, in SignIn) (SignInResult,
 			Subject: in.Subject, Primary: true, Created: now,
 		}},
 	}
+	u.setSources(m.changed, func(name string) ValueSource { return in.source(name, now) })
 	_, err = d.users().Put(ctx, &u, 0)
 	if err == nil {
 		err = d.created(ctx, p.ID, func(ctx context.Context) error { return d.users().Delete(ctx, userKey(u.PoolID, u.Sub)) })
@@ -214,7 +215,7 @@ func (d *Directory) returning(ctx context.Context, p Pool, in SignIn, e store.En
 		u.Identities = slices.Clone(u.Identities)
 		u.Identities[i].Issuer = in.Issuer
 	}
-	u.Attributes, u.Modified, u.Edited = m.attrs, d.now(), without(u.Edited, m.changed)
+	d.write(&u, in, m)
 	err = d.putSignedIn(ctx, p, e, &u)
 	return SignInResult{User: u, Changed: m.changed}, err
 }

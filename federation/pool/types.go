@@ -239,6 +239,8 @@ type User struct {
 	Links      []PendingLink     `json:"links,omitempty"` // identities that have not signed in yet
 	// Edited are the attributes that an administrator wrote or took away last, sorted: see write=unedited of package mapping.
 	Edited []string `json:"edited,omitempty"`
+	// Sources says of attributes who wrote their value. Of one that is not in it that is not known: it was written by an older release.
+	Sources map[string]ValueSource `json:"sources,omitempty"`
 	// Groups are the ids (Group.GID) of the groups that the user is in, in the order of joining. One that no group has is of a group
 	// that was deleted, and counts for nothing: see Directory.GroupsOf.
 	Groups []string `json:"groups,omitempty"`

@@ -211,9 +211,9 @@ func (d *Directory) setAccess(ctx context.Context, poolID, sub string, change fu
 	return e.Value, storeFault("change a user's access", err, noUser)
 }
 
-// SetEmailVerified says of a user's address whether mail to it is known to arrive, if it is still that address, in any case, in
-// the step that writes. It returns whether anything changed. Errors: fault.NotFound.
-func (d *Directory) SetEmailVerified(ctx context.Context, poolID, sub, email string, verified bool) (changed bool, err error) {
+// SetEmailVerified says of a user's address whether mail to it is known to arrive, as a provider reported, if it is still that address, in any
+// case, in the step that writes. It returns whether anything changed. Errors: fault.NotFound.
+func (d *Directory) SetEmailVerified(ctx context.Context, poolID, sub, provider, email string, verified bool) (changed bool, err error) {
 	p, err := d.Pool(ctx, poolID)
 	if err != nil {
 		return false, err
@@ -229,6 +229,7 @@ func (d *Directory) SetEmailVerified(ctx context.Context, poolID, sub, email str
 			return store.ErrUnchanged
 		}
 		u.Attributes["email_verified"], u.Modified = value, d.now()
+		u.setSources([]string{"email_verified"}, func(string) ValueSource { return ValueSource{Kind: FromNotice, Provider: provider, At: u.Modified} })
 		return nil
 	})
 	return changed && err == nil, storeFault("change whether an address is verified", err, noUser)
