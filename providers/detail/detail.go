@@ -68,8 +68,9 @@ func (r *Reader) Fail(key, problem string) {
 	r.faults = append(r.faults, Fault{Key: key, Problem: problem})
 }
 
-// Faults returns what is wrong, unknown keys included, in the order of keys; nil if nothing is. Call it last.
+// Faults returns what is wrong, unknown keys and those that every kind has included, in the order of keys; nil if nothing is. Call it last.
 func (r *Reader) Faults() []Fault {
+	r.common()
 	for key := range r.details {
 		if !r.read[key] {
 			r.Fail(key, "unknown key")
