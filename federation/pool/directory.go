@@ -76,7 +76,7 @@ func (d *Directory) clients() *store.Kind[Client] {
 
 func (d *Directory) providers() *store.Kind[IdentityProvider] {
 	return &store.Kind[IdentityProvider]{Engine: d.Engine, Ring: d.Ring, Name: "provider", KeysOf: func(p *IdentityProvider) store.Keys {
-		unique := []string{providerNameKey(p.PoolID, p.Name)}
+		unique := []string{providerNameKey(p.PoolID, p.Name), providerLookKey(p.PoolID, p.Name)}
 		for _, s := range p.Identifiers {
 			unique = append(unique, providerIdentKey(p.PoolID, s))
 		}

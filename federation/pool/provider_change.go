@@ -13,6 +13,9 @@ import (
 // ErrProviderExists: the user pool has an identity provider of that name, be it in another case.
 var ErrProviderExists = errors.New("the identity provider exists")
 
+// ErrLooksAlike: people could take the identity provider for another one of the user pool.
+var ErrLooksAlike = errors.New("the identity provider looks like another one")
+
 // hiddenDetails are the ProviderDetails that nobody is shown, each with the detail that says which one it is.
 var hiddenDetails = map[string]string{"private_key": "key_id"}
 

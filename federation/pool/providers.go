@@ -176,6 +176,10 @@ func (d *Directory) putProvider(ctx context.Context, ip *IdentityProvider, versi
 		if holder, look := d.providers().GetBy(ctx, providerNameKey(ip.PoolID, ip.Name)); look == nil && holder.Value.Name != ip.Name {
 			return taken("Another identity provider of the user pool has this name, but for case.", operation, fmt.Errorf("%w: %w", ErrProviderExists, err))
 		}
+		if holder, look := d.providers().GetBy(ctx, providerLookKey(ip.PoolID, ip.Name)); look == nil && holder.Value.Name != ip.Name {
+			return taken("The name can be taken for that of another identity provider of the user pool.", operation,
+				fmt.Errorf("%w: %q looks like %q: %w", ErrLooksAlike, ip.Name, holder.Value.Name, err))
+		}
 		return taken("Another identity provider of the user pool has one of these identifiers.", operation, err)
 	case errors.Is(err, store.ErrConflict) && version == 0:
 		return taken("An identity provider of this name exists already.", operation, fmt.Errorf("%w: %w", ErrProviderExists, err))

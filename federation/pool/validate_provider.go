@@ -61,12 +61,17 @@ func checkProviderName(ps *Problems, ip IdentityProvider) {
 		return
 	}
 	name := foldName(ip.Name)
-	if name == foldName(LocalProvider) {
-		ps.add("ProviderName", "COGNITO is the name of the user pool's own accounts")
+	if name == foldName(LocalProvider) || lookName(ip.Name) == lookName(LocalProvider) {
+		ps.add("ProviderName", "COGNITO is the name of the user pool's own accounts, and so is what looks like it")
 	}
 	for _, t := range []string{"Facebook", "Google", "LoginWithAmazon", "SignInWithApple"} {
-		if name == foldName(t) && (ip.Type != t || ip.Name != t) {
+		if ip.Type == t && ip.Name == t {
+			continue
+		}
+		if name == foldName(t) {
 			ps.add("ProviderName", "the name "+t+" belongs to the provider type "+t)
+		} else if lookName(ip.Name) == lookName(t) {
+			ps.add("ProviderName", "can be taken for the name "+t+", which belongs to the provider type "+t)
 		}
 	}
 }
