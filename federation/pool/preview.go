@@ -118,3 +118,8 @@ func (o *observed) merged(after, invalid map[string]string, fixed []string) {
 	}
 	o.after, o.problems = maps.Clone(after), sorted(said)
 }
+
+// CheckRules checks a provider as UpdateProvider does, and writes nothing. Errors: fault.Invalid with every problem.
+func (d *Directory) CheckRules(ctx context.Context, ip IdentityProvider) error {
+	return d.checkProvider(ctx, ip)
+}
