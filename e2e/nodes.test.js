@@ -3,10 +3,9 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { join } from 'node:path'
-import { Agent } from './lib/agent.js'
-import { alpha, clients, pools, redirectURI, upstreamSecret } from './lib/deployment.js'
-import { Balancer, Network, startFerret } from './lib/nodes.js'
-import { begin, connect, finish, oidc } from './lib/rp.js'
+import { alpha, clients, pools, upstreamSecret } from './lib/deployment.js'
+import { Balancer, Network, retried, signIn as signInAt, startFerret } from './lib/nodes.js'
+import { connect, oidc } from './lib/rp.js'
 import { startUpstream } from './lib/upstream.js'
 import { Weir, buildWeir, waitFor } from './lib/weir.js'
 
@@ -47,26 +46,7 @@ after(async () => {
   await binary?.remove()
 })
 
-async function signIn(login) {
-  const agent = new Agent()
-  const { url, expect } = await begin(rp)
-  let at = await agent.open(url, { until: redirectURI })
-  if (at.status !== 0) at = await agent.submit(at, { login, do: 'sign-in' }, { until: redirectURI })
-  assert.equal(at.status, 0, `the browser stayed at ${at.url}: ${at.status} ${at.body.slice(0, 300)}`)
-  return finish(rp, at.url, expect)
-}
-
-// retried tries again as people and applications do: from the start.
-async function retried(f, tries = 6) {
-  for (let n = 1; ; n++) {
-    try {
-      return { got: await f(), tries: n }
-    } catch (err) {
-      if (n === tries) throw err
-      await new Promise((resolve) => setTimeout(resolve, 200 * n))
-    }
-  }
-}
+const signIn = (login) => signInAt(rp, login)
 
 describe('three nodes', () => {
   test('serve one sign-in together', async () => {

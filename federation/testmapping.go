@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"slices"
 
 	"github.com/weir-id/weir/federation/assertion"
@@ -22,8 +21,10 @@ import (
 // MappingTest asks what a provider's rules do with assertions.
 type MappingTest struct {
 	PoolID, Provider string
-	// Rules are the attribute mapping that is tried in place of the live one; nil tries the live one.
-	Rules map[string]string
+	// Rules are the attribute mapping that is tried in place of the live one, and Details those details of the provider that are rules
+	// (pool.RuleDetails), all of them; nil tries the live ones.
+	Rules   map[string]string
+	Details pool.Details
 	// Given is an assertion that is not a kept one; nil tries those that are kept.
 	Given *GivenAssertion
 	// Number is the only kept one to try; 0 is all.
@@ -45,12 +46,9 @@ func (b *Broker) TestMapping(ctx context.Context, t MappingTest) (api.TestAttrib
 	if err != nil {
 		return api.TestAttributeMappingResponse{}, err
 	}
-	tested := live
-	if t.Rules != nil {
-		tested.AttributeMapping = maps.Clone(t.Rules)
-		if err := b.Directory.CheckRules(ctx, tested); err != nil {
-			return api.TestAttributeMappingResponse{}, err
-		}
+	trials, err := b.trials(ctx, live, t)
+	if err != nil {
+		return api.TestAttributeMappingResponse{}, err
 	}
 	kept := []assertion.Kept{}
 	if t.Given != nil {
@@ -64,11 +62,11 @@ func (b *Broker) TestMapping(ctx context.Context, t MappingTest) (api.TestAttrib
 		if t.Given != nil {
 			trial.Checks = t.Given.Checks
 		}
-		if trial.Live, err = b.try(ctx, p, live, a); err != nil {
+		if trial.Live, err = trials[0].of(ctx, p, a); err != nil {
 			return api.TestAttributeMappingResponse{}, err
 		}
-		if t.Rules != nil {
-			o, err := b.try(ctx, p, tested, a)
+		if len(trials) > 1 {
+			o, err := trials[1].of(ctx, p, a)
 			if err != nil {
 				return api.TestAttributeMappingResponse{}, err
 			}
@@ -79,6 +77,59 @@ func (b *Broker) TestMapping(ctx context.Context, t MappingTest) (api.TestAttrib
 	return lab.Report(p.ID, live.Name, all), nil
 }
 
+// rehearsed are the rules of a provider, compiled, and a directory to try them on. err says why they are none.
+type rehearsed struct {
+	on    *pool.Rehearsal
+	idp   pool.IdentityProvider
+	rules *mapping.Rules
+	set   *groupRuleSet
+	err   error
+}
+
+// trials returns the live rules, and those that are tried where the test has any. The latter have to be as good as to be saved.
+func (b *Broker) trials(ctx context.Context, live pool.IdentityProvider, t MappingTest) ([]rehearsed, error) {
+	providers := []pool.IdentityProvider{live}
+	if t.Rules != nil || t.Details != nil {
+		tested := live.WithRules(t.Rules, t.Details)
+		if err := b.Directory.CheckRules(ctx, tested); err != nil {
+			return nil, err
+		}
+		providers = append(providers, tested)
+	}
+	var out []rehearsed
+	for _, idp := range providers {
+		on, err := b.Directory.Rehearse(ctx, idp)
+		if err != nil {
+			return nil, err
+		}
+		r := rehearsed{on: on, idp: idp, set: &groupRuleSet{}}
+		r.rules, r.err = mapping.Compile(idp.AttributeMapping)
+		out = append(out, r)
+	}
+	return out, nil
+}
+
+// of previews a sign-in.
+func (r rehearsed) of(ctx context.Context, p pool.Pool, a assertion.Kept) (lab.Outcome, error) {
+	id := Identity{Provider: r.idp.Name, ProviderType: r.idp.Type, Issuer: a.Issuer, Subject: a.Subject, Claims: a.Claims}
+	if id.Subject == "" {
+		id.Subject = NewID() // nobody has it
+	}
+	err := r.err
+	if err != nil { // the live ones of another release: those that are tried were checked
+		err = fault.New(fault.Config, "The attribute mapping of this identity provider is not valid.", err)
+	}
+	var groups *mapping.GroupResult
+	if err == nil {
+		groups, err = r.set.evaluate(r.idp, id.Claims)
+	}
+	if err != nil {
+		return lab.Outcome{Rules: r.rules, Preview: pool.Preview{Finds: pool.FindsNobody, Fault: err}}, nil
+	}
+	pv, err := r.on.Preview(ctx, p, signInOf(r.idp, id, r.rules, groups))
+	return lab.Outcome{Rules: r.rules, Preview: pv}, err
+}
+
 // configured returns a pool and a provider of it, past the cache: what is tried next to them has just been written, or is about to be.
 func (b *Broker) configured(ctx context.Context, poolID, provider string) (pool.Pool, pool.IdentityProvider, error) {
 	p, err := b.Directory.Pool(ctx, poolID)
@@ -87,21 +138,6 @@ func (b *Broker) configured(ctx context.Context, poolID, provider string) (pool.
 	}
 	ip, err := b.Directory.ProviderOf(ctx, poolID, provider)
 	return p, ip, err
-}
-
-// try previews a sign-in under the rules of idp.
-func (b *Broker) try(ctx context.Context, p pool.Pool, idp pool.IdentityProvider, a assertion.Kept) (lab.Outcome, error) {
-	rules, err := mapping.Compile(idp.AttributeMapping)
-	if err != nil { // the live ones of another release: those that are tried were checked
-		err = fault.New(fault.Config, "The attribute mapping of this identity provider is not valid.", err)
-		return lab.Outcome{Preview: pool.Preview{Finds: pool.FindsNobody, Fault: err}}, nil
-	}
-	id := Identity{Provider: idp.Name, ProviderType: idp.Type, Issuer: a.Issuer, Subject: a.Subject, Claims: a.Claims}
-	if id.Subject == "" {
-		id.Subject = NewID() // nobody has it
-	}
-	pv, err := b.Directory.Preview(ctx, p, signInOf(idp, id, rules))
-	return lab.Outcome{Rules: rules, Preview: pv}, err
 }
 
 // ErrNotKept: of the provider nothing, or not that, is kept.

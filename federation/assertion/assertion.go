@@ -75,6 +75,11 @@ type document struct {
 	slot uint64
 }
 
+var _ store.Stored = (*document)(nil)
+
+// StoredForm implements store.Stored.
+func (*document) StoredForm() any { return stored{} }
+
 // MarshalStored implements store.Stored, so that nobody stores it without sealing it.
 func (d *document) MarshalStored() ([]byte, error) {
 	body, err := json.Marshal(stored{

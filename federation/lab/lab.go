@@ -85,7 +85,7 @@ func Compare(t Trial) api.TestedAssertionType {
 	return out
 }
 
-var finds = map[pool.Finding]string{pool.FindsUser: "USER", pool.FindsWaiting: "WAITING", pool.FindsNobody: "NOBODY"}
+var finds = map[pool.Finding]string{pool.FindsUser: "USER", pool.FindsLinked: "LINKED", pool.FindsNobody: "NOBODY", pool.FindsAsked: "ASKED"}
 
 func faultOf(err error) *api.TestFaultType {
 	if err == nil {
@@ -267,7 +267,7 @@ func groups(t Trial) []api.TestedGroupType {
 	}
 	var out []api.TestedGroupType
 	for _, name := range slices.Sorted(maps.Keys(names)) {
-		g := api.TestedGroupType{GroupName: name, Change: None, Rule: then[name].Rule, Why: then[name].Why}
+		g := api.TestedGroupType{GroupName: name, Change: None, Rule: then[name].Rule, Why: groupWhy(then[name])}
 		switch {
 		case after.Preview.Fault != nil:
 			g.Change = UnknownChange
@@ -275,10 +275,23 @@ func groups(t Trial) []api.TestedGroupType {
 			g.Change = Removed
 		case !before[name] && then[name].After:
 			g.Change = Added
-		case !before[name]:
+		case !before[name] && then[name].Outcome != pool.GroupAbsent:
 			continue
 		}
 		out = append(out, g)
 	}
 	return out
+}
+
+var groupWhys = map[pool.GroupOutcome]string{
+	pool.GroupJoined: "the provider gives it", pool.GroupHeld: "the provider gives it", pool.GroupLeft: "the provider gives it no more",
+	pool.GroupStays: "the provider gives it no more, and somebody else does", pool.GroupAbsent: "the user pool has no group of this name",
+}
+
+func groupWhy(g pool.PreviewGroup) string {
+	why := groupWhys[g.Outcome]
+	if why != "" && g.Value != "" {
+		why += ", for " + g.Value
+	}
+	return why
 }

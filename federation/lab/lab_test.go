@@ -38,7 +38,7 @@ func outcome(t *testing.T, rules map[string]string, after map[string]string, cha
 
 func member(before, after bool) func(*pool.Preview) {
 	return func(p *pool.Preview) {
-		p.Groups = []pool.PreviewGroup{{Name: "admins", Before: before, After: after, Rule: "admins <- CORP-Admins", Why: "not in the claim"}}
+		p.Groups = []pool.PreviewGroup{{Name: "admins", Before: before, After: after, Rule: "admins <- exact \"A\"", Outcome: pool.GroupLeft}}
 	}
 }
 
@@ -127,7 +127,7 @@ func TestReportReadsInPlainWords(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
-		"3 users lose group admins\n", "\n\n#1 Corp_1: changes\n", "  group   before  after  rule                   why\n  admins  member  -      admins <- CORP-Admins  not in the claim\n",
+		"3 users lose group admins\n", "\n\n#1 Corp_1: changes\n", "  group   before  after  rule                 why\n  admins  member  -      admins <- exact \"A\"  the provider gives it no more\n",
 		"  attribute  before  after  rule  why\n  locale     en      -      -     -\n", "would FAIL, and works today\n  the sign-in would end: Invalid user attributes: email.",
 		": failed, and would work\n", ": fails, as before\n",
 	} {

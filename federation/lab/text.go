@@ -50,12 +50,12 @@ var results = map[string]string{
 	Unknown: "cannot be told, because a value is not kept",
 }
 
-var found = map[string]string{"USER": "", "WAITING": ", who waits for this identity", "NOBODY": "a new user"}
+var found = map[string]string{"USER": "", "LINKED": ", to whom the identity would be linked", "NOBODY": "a new user", "ASKED": "who would be asked first, or a new user"}
 
 // one writes one assertion: all its attributes, or those that something happens to.
 func one(b *strings.Builder, a api.TestedAssertionType, all bool) {
 	who := clip(cmp.Or(a.Username, a.Subject), maxCell) + found[a.Finds]
-	if a.Finds == "NOBODY" {
+	if a.Finds == "NOBODY" || a.Finds == "ASKED" {
 		who = cmp.Or(clip(a.Subject, maxCell), "nobody in particular") + ", " + found[a.Finds]
 	}
 	if a.Number != nil {

@@ -76,21 +76,21 @@ func (d *Directory) CreateGroup(ctx context.Context, g Group) (Group, error) {
 	if err := d.roomForGroup(ctx, g.PoolID); err != nil {
 		return Group{}, err
 	}
-	return g, d.putGroup(ctx, &g, 0)
+	return g, d.putGroup(ctx, &g, store.Entry[Group]{})
 }
 
 // putGroup writes a group, a new one with an id of its own.
-func (d *Directory) putGroup(ctx context.Context, g *Group, version uint64) error {
+func (d *Directory) putGroup(ctx context.Context, g *Group, old store.Entry[Group]) error {
 	g.Modified = d.now()
-	if version == 0 {
+	if old.Version == 0 {
 		g.GID, g.Created = random(lowerAlphanumerics, gidLength), g.Modified
 	}
-	_, err := d.groups().Put(ctx, g, version)
+	_, err := d.groups().Replace(ctx, old, g)
 	d.groupCache.clear()
-	if errors.Is(err, store.ErrConflict) && version == 0 {
+	if errors.Is(err, store.ErrConflict) && old.Version == 0 {
 		return fault.New(fault.Conflict, "A group with the name already exists.", fmt.Errorf("create group %q: %w", g.Name, errors.Join(ErrGroupExists, err)))
 	}
-	if err != nil || version != 0 {
+	if err != nil || old.Version != 0 {
 		return storeFault("put group", err, noGroup)
 	}
 	return d.created(ctx, g.PoolID, func(ctx context.Context) error { return d.groups().Delete(ctx, groupKey(g.PoolID, g.Name)) })
@@ -183,11 +183,10 @@ func (d *Directory) DeleteGroup(ctx context.Context, poolID, name string) error 
 	gid := e.Value.GID
 	err = d.users().All(ctx, memberIndex(poolID, gid, ""), func(e store.Entry[User]) error {
 		_, err := d.users().Update(ctx, userKey(poolID, e.Value.Sub), func(u *User) error {
-			i := slices.Index(u.Groups, gid)
-			if i < 0 {
+			if !slices.Contains(u.Groups, gid) {
 				return store.ErrUnchanged
 			}
-			u.Groups = slices.Delete(u.Groups, i, i+1)
+			u.forget(func(g string) bool { return g == gid })
 			return nil
 		})
 		if errors.Is(err, store.ErrNotFound) {
@@ -205,18 +204,22 @@ func (d *Directory) Groups(ctx context.Context, poolID, after string, limit int)
 }
 
 // GroupsOf returns the groups of a user in the order of precedence: the lowest number first, none last, then by name. A user without groups
-// costs no read; otherwise the pool's groups are read through the cache.
+// costs no read; otherwise the pool's groups are read through the cache. One that a provider gave which is not there any more does not count.
 func (d *Directory) GroupsOf(ctx context.Context, u User) ([]Group, error) {
 	if len(u.Groups) == 0 {
 		return nil, nil
 	}
-	all, err := d.groupCache.get(d.Now(), d.age(), u.PoolID, func() (map[string]Group, error) { return d.groupsByID(ctx, u.PoolID) })
+	all, err := d.cachedGroups(ctx, u.PoolID)
 	if err != nil {
 		return nil, storeFault("groups of a user", err, noPool)
 	}
+	lapsed, err := d.lapsed(ctx, u)
+	if err != nil {
+		return nil, err
+	}
 	var out []Group
 	for _, gid := range u.Groups {
-		if g, ok := all[gid]; ok {
+		if g, ok := all.byID[gid]; ok && !lapsed[gid] {
 			out = append(out, g)
 		}
 	}

@@ -86,7 +86,7 @@ func (d *Directory) Plan(ctx context.Context, spec Spec) (*Plan, error) {
 		if err != nil {
 			return nil, err
 		}
-		if err := pl.planGroups(ctx, pp); err != nil {
+		if err := errors.Join(pl.planGroups(ctx, pp), pl.planGroupRules(ctx, pp)); err != nil {
 			return nil, err
 		}
 		if err := pl.planClients(ctx, pp, providers, servers); err != nil {
@@ -211,7 +211,7 @@ func (pl *planner) planPool(pp poolPlan) {
 	want := pp.want
 	want.Created, want.Modified = pp.old.Value.Created, pp.old.Value.Modified
 	pl.record(Change{Path: pp.name, ID: want.ID, Fields: diff(before, poolFields(want))}, pp.old.Version,
-		func(ctx context.Context) error { return pl.d.putPool(ctx, &want, pp.old.Version) })
+		func(ctx context.Context) error { return pl.d.putPool(ctx, &want, pp.old) })
 }
 
 // record appends a change and, where there is something to write, its step.

@@ -37,13 +37,14 @@ func (pl *planner) planProviders(ctx context.Context, pp poolPlan) ([]IdentityPr
 					"changes, while users stay linked by their subject: the new issuer must give the same subjects to the same people")
 			}
 		}
+		warnOfProofs(&warnings, want, old.Value)
 		(*Problems)(&pl.plan.Warnings).under(path, warnings)
 		final = append(final, want)
 		want.Created = old.Value.Created
 		pl.record(Change{
 			Path: entry(pp.name+".IdentityProviders", want.Name), ID: want.Name,
 			Fields: diff(oldFields(old, providerFields), providerFields(want)),
-		}, old.Version, func(ctx context.Context) error { return pl.d.putProvider(ctx, &want, old.Version) })
+		}, old.Version, func(ctx context.Context) error { return pl.d.putProvider(ctx, &want, old) })
 	}
 	pl.distinctProviders(pp.path, final, values(stored))
 	return append(final, values(stored)...), nil
@@ -55,8 +56,8 @@ func (pl *planner) distinctProviders(path string, wanted, others []IdentityProvi
 	names, looks, idents := map[string]bool{}, map[string]string{}, map[string]bool{}
 	for _, o := range others {
 		names[foldName(o.Name)], looks[lookName(o.Name)] = true, o.Name
-		for _, s := range o.Identifiers {
-			idents[FoldDomain(s)] = true
+		for _, s := range o.identifiers() {
+			idents[s] = true
 		}
 	}
 	for i, w := range wanted {
@@ -72,9 +73,14 @@ func (pl *planner) distinctProviders(path string, wanted, others []IdentityProvi
 				pl.problems.add(at(path+".IdpIdentifiers", j), "another identity provider of the user pool has this identifier")
 			}
 		}
+		for _, t := range w.trustedDomains() {
+			if idents[t.domain] {
+				pl.problems.add(path+"."+entry("ProviderDetails", detailTrustedDomains), "another identity provider of the user pool has one of these domains, or has it among its identifiers")
+			}
+		}
 		// Repetitions within one provider are found where it is validated.
-		for _, s := range w.Identifiers {
-			idents[FoldDomain(s)] = true
+		for _, s := range w.identifiers() {
+			idents[s] = true
 		}
 	}
 }
@@ -132,7 +138,7 @@ func (pl *planner) planClients(ctx context.Context, pp poolPlan, providers []Ide
 		pl.record(Change{
 			Path: entry(pp.name+".Clients", s.ClientName), ID: want.ID, GeneratedSecret: shown,
 			Fields: diff(oldFields(old, clientFields), clientFields(want)),
-		}, old.Version, func(ctx context.Context) error { return pl.d.putClient(ctx, &want, old.Version) })
+		}, old.Version, func(ctx context.Context) error { return pl.d.putClient(ctx, &want, old) })
 	}
 	for i := range pp.spec.IdentityProviders {
 		pl.warnOfTokenClients(at(pp.path+".IdentityProviders", i), providers[i], final)

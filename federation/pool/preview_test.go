@@ -150,7 +150,7 @@ func TestPreviewIsTheSignIn(t *testing.T) {
 			}
 		case !maps.Equal(pv.After, r.User.Attributes) || !slices.Equal(pv.Changed, r.Changed) || len(pv.Problems) > 0:
 			t.Fatalf("world %d: preview\n%v %q %v\nsign-in\n%v %q", n, pv.After, pv.Changed, pv.Problems, r.User.Attributes, r.Changed)
-		case (pv.Finds == pool.FindsNobody) != r.Created, (pv.Finds == pool.FindsWaiting) != (r.Matched != ""):
+		case (pv.Finds == pool.FindsNobody) != r.Created, (pv.Finds == pool.FindsLinked) != (r.Matched != ""):
 			t.Fatalf("world %d: finds %q; created %t, matched %q", n, pv.Finds, r.Created, r.Matched)
 		default:
 			seen[string(pv.Finds)]++
@@ -159,7 +159,7 @@ func TestPreviewIsTheSignIn(t *testing.T) {
 			t.Fatalf("world %d: user\n%+v\nis stored as\n%+v", n, pv.User, held)
 		}
 	}
-	for _, what := range []string{"user", "nobody", "waiting", "refused invalid", "refused denied"} {
+	for _, what := range []string{"user", "nobody", "linked", "refused invalid", "refused denied"} {
 		if seen[what] < worlds/100 {
 			t.Errorf("%q came up %d times in %d: %v", what, seen[what], worlds, seen)
 		}

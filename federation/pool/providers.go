@@ -52,6 +52,9 @@ func (d *Directory) ProviderByIdentifier(ctx context.Context, poolID, identifier
 	key := providerIdentKey(poolID, identifier)
 	p, err := d.providerCache.get(d.Now(), d.age(), key, func() (IdentityProvider, error) {
 		e, err := d.providers().GetBy(ctx, key)
+		if err == nil && !e.Value.hasIdentifier(identifier) { // it is a trusted domain, and leads nobody to the provider
+			err = store.ErrNotFound
+		}
 		return e.Value, err
 	})
 	if err != nil {
@@ -69,7 +72,10 @@ func (d *Directory) CreateProvider(ctx context.Context, ip IdentityProvider) (Id
 	if err := d.probe(ctx, ip, IdentityProvider{}); err != nil {
 		return IdentityProvider{}, err
 	}
-	return ip, d.putProvider(ctx, &ip, 0)
+	if err := d.proveSaved(ctx, ip, IdentityProvider{}); err != nil {
+		return IdentityProvider{}, err
+	}
+	return ip, d.putProvider(ctx, &ip, store.Entry[IdentityProvider]{})
 }
 
 // UpdateProvider replaces the provider of ip.PoolID and ip.Name, but for its type and the time of its creation; a provider
@@ -100,11 +106,14 @@ func (d *Directory) replaceProvider(ctx context.Context, ip IdentityProvider, ol
 	if err := d.probe(ctx, ip, old.Value); err != nil {
 		return IdentityProvider{}, err
 	}
+	if err := d.proveSaved(ctx, ip, old.Value); err != nil {
+		return IdentityProvider{}, err
+	}
 	ip.Created, ip.Modified = old.Value.Created, old.Value.Modified
 	if len(diff(providerFields(old.Value), providerFields(ip))) == 0 {
 		return ip, nil
 	}
-	return ip, d.putProvider(ctx, &ip, old.Version)
+	return ip, d.putProvider(ctx, &ip, old)
 }
 
 func typeChanged(path string) Problems {
@@ -156,18 +165,21 @@ func (d *Directory) checkProvider(ctx context.Context, ip IdentityProvider) erro
 // validateProvider is ValidateProvider and the check of the details.
 func (d *Directory) validateProvider(ip IdentityProvider, p Pool) (problems, warnings Problems) {
 	problems, warnings = ValidateProvider(ip, p)
+	if ip.LinkPolicy().Kind == LinkAsk && !d.AskPeople {
+		problems = append(problems, Problem{Path: entry("ProviderDetails", detailLinkUsers), Message: "ask is not possible yet: nothing asks people in this release. Use none, and link users as an administrator"})
+	}
 	if d.CheckProvider != nil {
 		problems = append(problems, d.CheckProvider(ip)...)
 	}
 	return problems, warnings
 }
 
-func (d *Directory) putProvider(ctx context.Context, ip *IdentityProvider, version uint64) error {
+func (d *Directory) putProvider(ctx context.Context, ip *IdentityProvider, old store.Entry[IdentityProvider]) error {
 	ip.Modified = d.now()
-	if version == 0 {
+	if old.Version == 0 {
 		ip.Created = ip.Modified
 	}
-	_, err := d.providers().Put(ctx, ip, version)
+	_, err := d.providers().Replace(ctx, old, ip)
 	d.changed()
 	operation := fmt.Sprintf("put identity provider %q", providerKey(ip.PoolID, ip.Name))
 	switch {
@@ -180,12 +192,12 @@ func (d *Directory) putProvider(ctx context.Context, ip *IdentityProvider, versi
 			return taken("The name can be taken for that of another identity provider of the user pool.", operation,
 				fmt.Errorf("%w: %q looks like %q: %w", ErrLooksAlike, ip.Name, holder.Value.Name, err))
 		}
-		return taken("Another identity provider of the user pool has one of these identifiers.", operation, err)
-	case errors.Is(err, store.ErrConflict) && version == 0:
+		return taken("Another identity provider of the user pool has one of these identifiers or trusted domains.", operation, err)
+	case errors.Is(err, store.ErrConflict) && old.Version == 0:
 		return taken("An identity provider of this name exists already.", operation, fmt.Errorf("%w: %w", ErrProviderExists, err))
 	case err != nil:
 		return storeFault(operation, err, noProvider)
-	case version != 0:
+	case old.Version != 0:
 		return storeFault(operation, d.settleProvider(ctx, *ip), noProvider)
 	}
 	return d.created(ctx, ip.PoolID, func(ctx context.Context) error {

@@ -4,9 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/weir-id/weir/federation"
 	"github.com/weir-id/weir/federation/lab"
+	"github.com/weir-id/weir/federation/pool"
 	"github.com/weir-id/weir/federation/pool/api"
 )
 
@@ -25,6 +28,14 @@ func (s *Service) listKeptAssertions(ctx context.Context, _ Caller, in *api.List
 // testAttributeMapping writes nothing, and nobody is signed in by it: what is given has not been proven.
 func (s *Service) testAttributeMapping(ctx context.Context, _ Caller, in *api.TestAttributeMappingRequest) (*api.TestAttributeMappingResponse, error) {
 	test := federation.MappingTest{PoolID: in.UserPoolID, Provider: in.ProviderName, Rules: in.AttributeMapping, Number: numbered(in.Number)}
+	if in.ProviderDetails != nil {
+		test.Details = detailsOf(in.ProviderDetails)
+	}
+	for key := range in.ProviderDetails {
+		if !slices.Contains(pool.RuleDetails(), key) {
+			return nil, refuse("InvalidParameterException", "ProviderDetails."+key+" is no part of the rules that can be tried: "+strings.Join(pool.RuleDetails(), ", ")+" are.", nil)
+		}
+	}
 	switch {
 	case in.Claims == nil && in.Subject != "":
 		return nil, refuse("InvalidParameterException", "Subject says whom Claims are about: give both.", nil)

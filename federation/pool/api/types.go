@@ -2009,6 +2009,7 @@ type TestAttributeMappingRequest struct {
 	AttributeMapping map[string]string `json:"AttributeMapping,omitzero" yaml:"AttributeMapping"`
 	Claims           json.RawMessage   `json:"Claims,omitzero" yaml:"Claims"`
 	Number           *int64            `json:"Number,omitzero" yaml:"Number"`
+	ProviderDetails  map[string]Secret `json:"ProviderDetails,omitzero" yaml:"ProviderDetails"`
 	ProviderName     string            `json:"ProviderName,omitzero" yaml:"ProviderName"`
 	Subject          string            `json:"Subject,omitzero" yaml:"Subject"`
 	UserPoolID       string            `json:"UserPoolId,omitzero" yaml:"UserPoolId"`
