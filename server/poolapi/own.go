@@ -14,6 +14,8 @@ import (
 func ownOperations() []operation {
 	return []operation{
 		op("AdminGetUserSources", admin, (*Service).adminGetUserSources),
+		op("ListKeptAssertions", admin, (*Service).listKeptAssertions),
+		op("TestAttributeMapping", admin, (*Service).testAttributeMapping),
 	}
 }
 
