@@ -15,11 +15,6 @@ const (
 	detailGroupAbsent = "group_absent" // clear (default) or keep
 )
 
-// CommonDetails are the keys of ProviderDetails that are the directory's to read and to check, for every type of provider.
-func CommonDetails() []string {
-	return []string{detailGroupClaim, detailGroupRules, detailGroupAbsent, detailLinkUsers, detailTrustedDomains, detailLinkSources}
-}
-
 // GroupSource is what the provider's details say of groups, as it is written: what GroupRules are made of.
 type GroupSource struct{ Claim, Rules, Absent string }
 

@@ -254,8 +254,8 @@ type Unlinked struct {
 	Own bool
 }
 
-// UnlinkProvider ends the link between an identity and its user, and the memberships that came with it alone. Who signs in with the identity from then on is a new user, whatever the
-// provider's policy of linking. The identity that a
+// UnlinkProvider ends the link between an identity and its user, and the memberships that came with it alone. Who signs in with the identity
+// from then on is a new user, whatever the provider's policy of linking. The identity that a
 // user was made from is no link, and stays: without it the account would be nobody's and its name would still be taken. What
 // depends on the identity is for the caller to end (Broker.UnlinkProvider).
 // The provider may have been removed; its name then leads to the links all the same.

@@ -272,32 +272,10 @@ func (d *Directory) mayLink(ctx context.Context, o Offer, u User) error {
 	return nil
 }
 
-// join makes the identity one of the user's, in one write with its attributes. Errors: errLost, errClaimed, and those of room.
+// join makes the identity one of the user's. Errors: those of room and of joined.
 func (d *Directory) join(ctx context.Context, p Pool, in SignIn, e store.Entry[User]) (SignInResult, error) {
-	u := e.Value
-	if err := u.room(); err != nil {
+	if err := e.Value.room(); err != nil {
 		return SignInResult{}, err
 	}
-	in, err := in.onto(u, true)
-	if err != nil {
-		return SignInResult{}, err
-	}
-	m, err := mergeAttributes(p.Schema, u.Attributes, in)
-	if err != nil {
-		return SignInResult{}, err
-	}
-	d.write(&u, in, m)
-	u.Identities = append(slices.Clone(u.Identities), LinkedIdentity{
-		Provider: in.Provider.Name, ProviderType: in.Provider.Type, Issuer: in.Issuer, Subject: in.Subject, Created: d.now(),
-	})
-	settled, err := d.settle(ctx, u, len(u.Identities)-1, in)
-	if err != nil {
-		return SignInResult{}, err
-	}
-	u = settled.User
-	err = d.putSignedIn(ctx, p, in, e, &u)
-	if errors.Is(err, store.ErrTaken) {
-		return SignInResult{}, errClaimed // the identity: the same person, a moment earlier
-	}
-	return SignInResult{User: u, Changed: m.changed, Groups: settled}, err
+	return d.joined(ctx, p, in, e, func(*User) {})
 }

@@ -56,6 +56,17 @@ func (d *Directory) arrived(ctx context.Context, p Pool, in SignIn, e store.Entr
 	if !u.Enabled {
 		return SignInResult{}, fault.New(fault.Denied, "User is disabled.", fmt.Errorf("user %s is disabled", u.Sub))
 	}
+	r, err := d.joined(ctx, p, in, e, func(u *User) {
+		u.Links = slices.DeleteFunc(slices.Clone(u.Links), func(l PendingLink) bool { return slices.Contains(links, l) })
+	})
+	r.Matched = links[0].Claim
+	return r, err
+}
+
+// joined makes the identity one of the user's, in one write with its attributes and memberships and what change does. Errors: errLost, and errClaimed where the
+// identity is somebody's by now.
+func (d *Directory) joined(ctx context.Context, p Pool, in SignIn, e store.Entry[User], change func(*User)) (SignInResult, error) {
+	u := e.Value
 	in, err := in.onto(u, true)
 	if err != nil {
 		return SignInResult{}, err
@@ -65,7 +76,7 @@ func (d *Directory) arrived(ctx context.Context, p Pool, in SignIn, e store.Entr
 		return SignInResult{}, err
 	}
 	d.write(&u, in, m)
-	u.Links = slices.DeleteFunc(slices.Clone(u.Links), func(l PendingLink) bool { return slices.Contains(links, l) })
+	change(&u)
 	u.Identities = append(slices.Clone(u.Identities), LinkedIdentity{
 		Provider: in.Provider.Name, ProviderType: in.Provider.Type, Issuer: in.Issuer, Subject: in.Subject, Created: d.now(),
 	})
@@ -78,7 +89,7 @@ func (d *Directory) arrived(ctx context.Context, p Pool, in SignIn, e store.Entr
 	if errors.Is(err, store.ErrTaken) {
 		return SignInResult{}, errClaimed // the identity: the same person, a moment earlier
 	}
-	return SignInResult{User: u, Changed: m.changed, Matched: links[0].Claim, Groups: settled}, err
+	return SignInResult{User: u, Changed: m.changed, Groups: settled}, err
 }
 
 // write lays what a sign-in changes onto a user who is there.
@@ -98,7 +109,7 @@ func (d *Directory) putSignedIn(ctx context.Context, p Pool, in SignIn, e store.
 				u.LinkKeys = append(slices.Clone(u.LinkKeys), name)
 			}
 		}
-		_, err := d.users().Put(ctx, u, e.Version)
+		_, err := d.users().Replace(ctx, e, u)
 		return err
 	}
 	keys := in.linkKeys(*u)

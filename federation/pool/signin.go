@@ -61,11 +61,11 @@ func (in SignIn) onto(u User, first bool) (SignIn, error) {
 // SignInResult is the pool user of a SignIn.
 type SignInResult struct {
 	User    User
-	Created bool     // this very call created the user
-	Changed []string // attributes whose value this call wrote, sorted
-	Matched string   // the claim by which the identity was found to be the one that the user waited for; "" otherwise
-	Groups  GroupSettlement
+	Created bool       // this very call created the user
+	Changed []string   // attributes whose value this call wrote, sorted
+	Matched string     // the claim by which the identity was found to be the one that the user waited for; "" otherwise
 	Linked  LinkPolicy // by which this very call linked the identity to a user who was there; the zero value otherwise
+	Groups  GroupSettlement
 }
 
 // The retries of one sign-in. Each lost round means that another writer won one; a claim without a holder is waited for,

@@ -174,9 +174,8 @@ func (d *Directory) UpdateUser(ctx context.Context, poolID, sub string, change f
 			return stopped
 		}
 		u.PoolID, u.Sub, u.Username = before.PoolID, before.Sub, before.Username
-		u.Identities, u.Links, u.Aliases = before.Identities, before.Links, before.Aliases
+		u.Identities, u.Links, u.Aliases, u.Past, u.LinkKeys = before.Identities, before.Links, before.Aliases, before.Past, before.LinkKeys
 		u.Groups, u.Granted = before.Groups, before.Granted
-		u.Past, u.LinkKeys = before.Past, before.LinkKeys
 		u.Modified = d.now()
 		stopped = attributesFault(sorted(checkValues(p.Schema, u.Attributes)), nil)
 		return stopped
