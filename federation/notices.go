@@ -105,7 +105,7 @@ func (b *Broker) noticed(ctx context.Context, idp pool.IdentityProvider, n Notic
 	switch n.Kind {
 	case EmailDisabled, EmailEnabled:
 		if u.Sub != "" && n.Email != "" && idp.MapsVerifiedEmail() {
-			_, err := b.Directory.SetEmailVerified(ctx, u.PoolID, u.Sub, n.Email, n.Kind == EmailEnabled)
+			_, err := b.Directory.SetEmailVerified(ctx, u.PoolID, u.Sub, idp.Name, n.Email, n.Kind == EmailEnabled)
 			return out, gone(err)
 		}
 		return out, nil

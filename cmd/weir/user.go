@@ -7,6 +7,7 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode"
 
@@ -209,7 +210,7 @@ func (n *node) showUser(ctx context.Context, u pool.User, out io.Writer) error {
 	row("live grants", fmt.Sprint(state.Grants))
 	line("attributes")
 	for _, name := range slices.Sorted(maps.Keys(u.Attributes)) {
-		row(printable(name), printable(u.Attributes[name]))
+		row(printable(name), printable(u.Attributes[name])+sourceText(u.Sources[name]))
 	}
 	line("identities")
 	for _, id := range u.Identities {
@@ -224,6 +225,26 @@ func (n *node) showUser(ctx context.Context, u pool.User, out io.Writer) error {
 	}
 	_, err = io.WriteString(out, b.String())
 	return err
+}
+
+// sourceText says behind a value who wrote it, where that is known.
+func sourceText(s pool.ValueSource) string {
+	var by string
+	switch s.Kind {
+	case pool.FromProvider:
+		if by = printable(s.Provider); s.Rule != "" {
+			by += " by the rule " + strconv.Quote(s.Rule)
+		}
+	case pool.FromNotice:
+		by = "a notice of " + printable(s.Provider)
+	case pool.FromAdmin:
+		by = "an administrator"
+	case pool.FromPerson:
+		by = "the person"
+	default:
+		return ""
+	}
+	return "   from " + by + ", " + s.At.UTC().Format(userTime)
 }
 
 // keptText is what can be told of tokens.

@@ -66,3 +66,17 @@ func (IdentityMatched) Name() string { return "identity.matched" }
 func (e IdentityMatched) Attrs() []slog.Attr {
 	return attrs("pool", e.Pool, "sub", e.Sub, "provider", e.Provider, "claim", e.Claim)
 }
+
+// IdentityLinkedByPolicy: at its first sign-in an identity was linked to a user who was there, by the policy of its provider (link_users). The
+// value is not part of the event.
+type IdentityLinkedByPolicy struct {
+	Pool, Sub, Provider, Policy, Attribute string
+}
+
+// Name implements Event.
+func (IdentityLinkedByPolicy) Name() string { return "identity.linked_by_policy" }
+
+// Attrs implements Event.
+func (e IdentityLinkedByPolicy) Attrs() []slog.Attr {
+	return attrs("pool", e.Pool, "sub", e.Sub, "provider", e.Provider, "policy", e.Policy, "attribute", e.Attribute)
+}

@@ -107,6 +107,7 @@ func (d *Directory) newUser(p Pool, in NewUser) (User, error) {
 		}
 	}
 	u.Edited = slices.Sorted(maps.Keys(u.Attributes))
+	u.setSources(u.Edited, func(string) ValueSource { return ValueSource{Kind: FromAdmin, At: now} })
 	p.settleAliases(before, &u, claimAll)
 	return u, attributesFault(sorted(invalid), nil)
 }

@@ -238,10 +238,10 @@ func TestAliases(t *testing.T) {
 	if leads(t, f, p, "jim@example.com") != "" || leads(t, f, p, "shared@example.com") != "" {
 		t.Error("an address that nobody verified leads to a user")
 	}
-	if changed, err := f.SetEmailVerified(t.Context(), p.ID, made.User.Sub, "jim@example.com", true); err != nil || !changed || leads(t, f, p, "jim@example.com") != made.User.Sub {
+	if changed, err := f.SetEmailVerified(t.Context(), p.ID, made.User.Sub, "Corp", "jim@example.com", true); err != nil || !changed || leads(t, f, p, "jim@example.com") != made.User.Sub {
 		t.Errorf("verified: %t, %v", changed, err)
 	}
-	if changed, err := f.SetEmailVerified(t.Context(), p.ID, made.User.Sub, "jim@example.com", false); err != nil || !changed || leads(t, f, p, "jim@example.com") != "" {
+	if changed, err := f.SetEmailVerified(t.Context(), p.ID, made.User.Sub, "Corp", "jim@example.com", false); err != nil || !changed || leads(t, f, p, "jim@example.com") != "" {
 		t.Errorf("not any more: %t, %v", changed, err)
 	}
 }

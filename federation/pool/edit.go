@@ -114,10 +114,12 @@ func (d *Directory) edit(ctx context.Context, poolID, sub string, set map[string
 		default:
 			before := *u
 			u.Attributes, u.Modified = after, d.now()
-			u.Edited = without(u.Edited, differing(before.Attributes, after))
+			written, by := differing(before.Attributes, after), FromPerson
+			u.Edited = without(u.Edited, written)
 			if admin {
-				u.Edited = slices.Sorted(slices.Values(append(u.Edited, differing(before.Attributes, after)...)))
+				by, u.Edited = FromAdmin, slices.Sorted(slices.Values(append(u.Edited, written...)))
 			}
+			u.setSources(written, func(string) ValueSource { return ValueSource{Kind: by, At: u.Modified} })
 			claimed := *u
 			p.settleAliases(before, &claimed, claimAll)
 			if slices.Contains(claimed.Aliases, attrPreferred) && foldIndexed(attrPreferred, before.Attributes[attrPreferred]) != foldIndexed(attrPreferred, after[attrPreferred]) {

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/text/cases"
 	"golang.org/x/text/unicode/norm"
 
+	"github.com/weir-id/weir/federation/pool/confusable"
 	"github.com/weir-id/weir/federation/store"
 )
 
@@ -59,6 +60,11 @@ func foldName(s string) string {
 	return norm.NFKC.String(cases.Fold().String(norm.NFKD.String(s)))
 }
 
+// lookName is what names have in common that people take for each other in a list of providers (Unicode Technical Standard 39), whatever
+// their case. A newer table may give another one: it is a unique value of the document, written with it, and nothing is looked up by it
+// but who stands in the way.
+func lookName(s string) string { return foldName(confusable.Skeleton(s)) }
+
 func isASCII(s string) bool {
 	for i := range len(s) {
 		if s[i] >= utf8.RuneSelf {
@@ -97,6 +103,7 @@ func identityKey(poolID, provider, subject string) string {
 
 func providerKey(poolID, name string) string        { return poolID + "/" + name }
 func providerNameKey(poolID, name string) string    { return bounded('n', poolID, foldName(name)) }
+func providerLookKey(poolID, name string) string    { return bounded('v', poolID, lookName(name)) }
 func providerIdentKey(poolID, ident string) string  { return bounded('i', poolID, FoldDomain(ident)) }
 func userKey(poolID, sub string) string             { return poolID + "/" + sub }
 func groupKey(poolID, name string) string           { return poolID + "/" + name }

@@ -60,7 +60,7 @@ func TestWhatANewerReleaseWroteStays(t *testing.T) {
 		})
 		mustDo("DeleteAttributes", func() error { _, err := f.DeleteAttributes(ctx, p.ID, sub, []string{"custom:team"}); return err })
 		mustDo("SetEmailVerified", func() error {
-			_, err := f.SetEmailVerified(ctx, p.ID, local.User.Sub, "bob@example.com", true)
+			_, err := f.SetEmailVerified(ctx, p.ID, local.User.Sub, "Corp", "bob@example.com", true)
 			return err
 		})
 		mustDo("SignOutUser", func() error { _, err := f.SignOutUser(ctx, p.ID, sub); return err })

@@ -37,6 +37,7 @@ func (pl *planner) planProviders(ctx context.Context, pp poolPlan) ([]IdentityPr
 					"changes, while users stay linked by their subject: the new issuer must give the same subjects to the same people")
 			}
 		}
+		warnOfProofs(&warnings, want, old.Value)
 		(*Problems)(&pl.plan.Warnings).under(path, warnings)
 		final = append(final, want)
 		want.Created = old.Value.Created
@@ -52,27 +53,34 @@ func (pl *planner) planProviders(ctx context.Context, pp poolPlan) ([]IdentityPr
 // distinctProviders checks names and identifiers of the wanted providers against each other and
 // against those that the Spec leaves alone.
 func (pl *planner) distinctProviders(path string, wanted, others []IdentityProvider) {
-	names, idents := map[string]bool{}, map[string]bool{}
+	names, looks, idents := map[string]bool{}, map[string]string{}, map[string]bool{}
 	for _, o := range others {
-		names[foldName(o.Name)] = true
-		for _, s := range o.Identifiers {
-			idents[FoldDomain(s)] = true
+		names[foldName(o.Name)], looks[lookName(o.Name)] = true, o.Name
+		for _, s := range o.identifiers() {
+			idents[s] = true
 		}
 	}
 	for i, w := range wanted {
 		path := at(path+".IdentityProviders", i)
 		if names[foldName(w.Name)] {
 			pl.problems.add(path+".ProviderName", "another identity provider of the user pool has this name, but for case")
+		} else if other := looks[lookName(w.Name)]; other != "" {
+			pl.problems.add(path+".ProviderName", fmt.Sprintf("can be taken for the name of another identity provider of the user pool, %+q", other))
 		}
-		names[foldName(w.Name)] = true
+		names[foldName(w.Name)], looks[lookName(w.Name)] = true, w.Name
 		for j, s := range w.Identifiers {
 			if idents[FoldDomain(s)] {
 				pl.problems.add(at(path+".IdpIdentifiers", j), "another identity provider of the user pool has this identifier")
 			}
 		}
+		for _, t := range w.trustedDomains() {
+			if idents[t.domain] {
+				pl.problems.add(path+"."+entry("ProviderDetails", detailTrustedDomains), "another identity provider of the user pool has one of these domains, or has it among its identifiers")
+			}
+		}
 		// Repetitions within one provider are found where it is validated.
-		for _, s := range w.Identifiers {
-			idents[FoldDomain(s)] = true
+		for _, s := range w.identifiers() {
+			idents[s] = true
 		}
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"strings"
+	"sync"
 	"testing"
 
 	"github.com/weir-id/weir/federation/fault"
@@ -80,16 +82,20 @@ func TestWhoHasTheNameAndWhoTheIdentifier(t *testing.T) {
 	f := newFixture(t)
 	p, _ := f.withPool(t)
 	for name, c := range map[string]struct {
-		ip     pool.IdentityProvider
-		exists bool
+		ip            pool.IdentityProvider
+		exists, alike bool
 	}{
-		"the name":          {pool.IdentityProvider{Name: "Corp"}, true},
-		"the name, by case": {pool.IdentityProvider{Name: "CORP"}, true},
-		"an identifier":     {pool.IdentityProvider{Name: "New", Identifiers: []string{"Example.COM"}}, false},
+		"the name":              {pool.IdentityProvider{Name: "Corp"}, true, false},
+		"the name, by case":     {pool.IdentityProvider{Name: "CORP"}, true, false},
+		"a name that looks so":  {pool.IdentityProvider{Name: "Соrр"}, false, true}, // three Cyrillic letters
+		"another case of those": {pool.IdentityProvider{Name: "СоRр"}, false, true},
+		"with what is not seen": {pool.IdentityProvider{Name: "Corp\ufe0f"}, false, true},
+		"an identifier":         {pool.IdentityProvider{Name: "New", Identifiers: []string{"Example.COM"}}, false, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c.ip.PoolID, c.ip.Type = p.ID, "OIDC"
-			if _, err := f.CreateProvider(t.Context(), c.ip); !errors.Is(err, pool.ErrTaken) || errors.Is(err, pool.ErrProviderExists) != c.exists {
+			if _, err := f.CreateProvider(t.Context(), c.ip); !errors.Is(err, pool.ErrTaken) || errors.Is(err, pool.ErrProviderExists) != c.exists ||
+				errors.Is(err, pool.ErrLooksAlike) != c.alike {
 				t.Errorf("error %v", err)
 			}
 		})
@@ -115,4 +121,38 @@ func TestADeletedProviderIsGoneFromTheClients(t *testing.T) {
 		t.Error(err)
 	}
 	wantCode(t, f.DeleteProvider(t.Context(), p.ID, "Corp"), fault.NotFound)
+}
+
+// Two that look alike, in a pool file and by two administrators at the same moment: one is made.
+func TestOneOfTwoThatLookAlike(t *testing.T) {
+	f := newFixture(t)
+	p, _ := f.withPool(t)
+	spec := pool.Spec{UserPools: []pool.PoolSpec{{PoolName: "example", ID: p.ID, Domain: "example", IdentityProviders: []pool.ProviderSpec{
+		{ProviderName: "Okta1", ProviderType: "OIDC"}, {ProviderName: "Oktal", ProviderType: "OIDC"}, {ProviderName: "Соrр", ProviderType: "OIDC"},
+	}}}}
+	_, err := f.Plan(t.Context(), spec)
+	for _, want := range []string{
+		`IdentityProviders[1].ProviderName: can be taken for the name of another identity provider of the user pool, "Okta1"`,
+		`IdentityProviders[2].ProviderName: can be taken for the name of another identity provider of the user pool, "Corp"`,
+	} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, want %s", err, want)
+		}
+	}
+	names := []string{"Modern", "Modem", "Mоdern", "MODERN", "Моdеrn"}
+	made := make(chan string, len(names))
+	var all sync.WaitGroup
+	for _, name := range names {
+		all.Go(func() {
+			if _, err := f.CreateProvider(t.Context(), pool.IdentityProvider{PoolID: p.ID, Name: name, Type: "OIDC"}); err == nil {
+				made <- name
+			} else if !errors.Is(err, pool.ErrTaken) {
+				t.Errorf("%s: %v", name, err)
+			}
+		})
+	}
+	all.Wait()
+	if len(made) != 1 {
+		t.Errorf("%d of them were made", len(made))
+	}
 }

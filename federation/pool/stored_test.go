@@ -95,6 +95,18 @@ func fullLocalUser() pool.User {
 	}
 }
 
+// sourcedUser says who wrote its values.
+func sourcedUser() pool.User {
+	u := fullUser()
+	u.Attributes["nickname"], u.Attributes["name"] = "J", "Jane"
+	u.Sources = map[string]pool.ValueSource{
+		"email":          {Kind: pool.FromProvider, Provider: "Corp", Rule: "email", At: created},
+		"email_verified": {Kind: pool.FromNotice, Provider: "Corp", At: modified},
+		"nickname":       {Kind: pool.FromPerson, At: created}, "name": {Kind: pool.FromAdmin, At: created},
+	}
+	return u
+}
+
 func fullGroup() pool.Group {
 	return pool.Group{PoolID: "local_Example01", Name: "staff", Description: "who works here", RoleArn: "arn:aws:iam::123456789012:role/staff",
 		Precedence: ptr(0), GID: "0123456789abcdef", Created: created, Modified: modified}
@@ -115,9 +127,9 @@ func plain(v any) ([]byte, error) {
 // The golden files are what installations have on their disks: they are never rewritten for a released schema
 // number, a new one gets a new file.
 func TestStoredFormsStayReadable(t *testing.T) {
-	c0, c, ip, p0, p, u, l, g, tmp := firstClient(), fullClient(), fullProvider(), firstPool(), fullPool(), fullUser(), fullLocalUser(), fullGroup(), fullTemporary()
+	c0, c, ip, p0, p, u, s, l, g, tmp := firstClient(), fullClient(), fullProvider(), firstPool(), fullPool(), fullUser(), sourcedUser(), fullLocalUser(), fullGroup(), fullTemporary()
 	for name, v := range map[string]any{
-		"client": &c0, "client.full": &c, "provider": &ip, "pool": &p0, "pool.full": &p, "user": &u, "user_local": &l, "group": &g, "temporary_password": &tmp,
+		"client": &c0, "client.full": &c, "provider": &ip, "pool": &p0, "pool.full": &p, "user": &u, "user_sources": &s, "user_local": &l, "group": &g, "temporary_password": &tmp,
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join("testdata", name+".v1.json")

@@ -239,11 +239,19 @@ type User struct {
 	Links      []PendingLink     `json:"links,omitempty"` // identities that have not signed in yet
 	// Edited are the attributes that an administrator wrote or took away last, sorted: see write=unedited of package mapping.
 	Edited []string `json:"edited,omitempty"`
+	// Sources says of attributes who wrote their value. Of one that is not in it that is not known: it was written by an older release.
+	Sources map[string]ValueSource `json:"sources,omitempty"`
 	// Groups are the ids (Group.GID) of the groups that the user is in, in the order of joining. One that no group has is of a group
 	// that was deleted, and counts for nothing: see Directory.GroupsOf.
 	Groups []string `json:"groups,omitempty"`
+	// Granted are those that an administrator gave: see User.Memberships.
+	Granted []GrantedGroup `json:"granted,omitempty"`
 	// Aliases are the attributes whose values are names of the user besides Username.
 	Aliases []string `json:"aliases,omitempty"`
+	// LinkKeys are the attributes whose values the document claims, so that first sign-ins that are linked by them make one user.
+	LinkKeys []string `json:"link_keys,omitempty"`
+	// Past are identities that an administrator took away: no policy links them to the user again.
+	Past []PastIdentity `json:"past,omitempty"`
 	// SignedOutAt: grants made before it are void (global sign-out).
 	SignedOutAt time.Time `json:"signed_out,omitzero"`
 	Created     time.Time `json:"created"`
@@ -258,4 +266,6 @@ type LinkedIdentity struct {
 	Subject      string    `json:"subject"` // raw, exact case
 	Primary      bool      `json:"primary,omitempty"`
 	Created      time.Time `json:"created"`
+	// Groups are those that the provider gave at the identity's last sign-in: see User.Memberships.
+	Groups []GivenGroup `json:"groups,omitempty"`
 }

@@ -38,6 +38,11 @@ func userKeys(u *User) store.Keys {
 			k.Unique = append(k.Unique, aliasKey(u.PoolID, v))
 		}
 	}
+	for _, name := range u.LinkKeys {
+		if linkForm(name, u.Attributes[name]) != "" {
+			k.Unique = append(k.Unique, linkValueKey(u.PoolID, name, u.Attributes[name]))
+		}
+	}
 	for _, gid := range u.Groups {
 		k.Index = append(k.Index, memberIndex(u.PoolID, gid, Fold(u.Username)))
 	}
@@ -164,12 +169,13 @@ func (d *Directory) UpdateUser(ctx context.Context, poolID, sub string, change f
 	e, err := d.changeUser(ctx, p, sub, false, func(u *User) error {
 		before := *u
 		before.Identities, before.Links = slices.Clone(u.Identities), slices.Clone(u.Links)
-		before.Groups, before.Aliases = slices.Clone(u.Groups), slices.Clone(u.Aliases)
+		before.Groups, before.Granted, before.Aliases = slices.Clone(u.Groups), slices.Clone(u.Granted), slices.Clone(u.Aliases)
 		if stopped = change(u); stopped != nil {
 			return stopped
 		}
 		u.PoolID, u.Sub, u.Username = before.PoolID, before.Sub, before.Username
-		u.Identities, u.Links, u.Groups, u.Aliases = before.Identities, before.Links, before.Groups, before.Aliases
+		u.Identities, u.Links, u.Aliases, u.Past, u.LinkKeys = before.Identities, before.Links, before.Aliases, before.Past, before.LinkKeys
+		u.Groups, u.Granted = before.Groups, before.Granted
 		u.Modified = d.now()
 		stopped = attributesFault(sorted(checkValues(p.Schema, u.Attributes)), nil)
 		return stopped
@@ -211,9 +217,9 @@ func (d *Directory) setAccess(ctx context.Context, poolID, sub string, change fu
 	return e.Value, storeFault("change a user's access", err, noUser)
 }
 
-// SetEmailVerified says of a user's address whether mail to it is known to arrive, if it is still that address, in any case, in
-// the step that writes. It returns whether anything changed. Errors: fault.NotFound.
-func (d *Directory) SetEmailVerified(ctx context.Context, poolID, sub, email string, verified bool) (changed bool, err error) {
+// SetEmailVerified says of a user's address whether mail to it is known to arrive, as a provider reported, if it is still that address, in any
+// case, in the step that writes. It returns whether anything changed. Errors: fault.NotFound.
+func (d *Directory) SetEmailVerified(ctx context.Context, poolID, sub, provider, email string, verified bool) (changed bool, err error) {
 	p, err := d.Pool(ctx, poolID)
 	if err != nil {
 		return false, err
@@ -229,6 +235,7 @@ func (d *Directory) SetEmailVerified(ctx context.Context, poolID, sub, email str
 			return store.ErrUnchanged
 		}
 		u.Attributes["email_verified"], u.Modified = value, d.now()
+		u.setSources([]string{"email_verified"}, func(string) ValueSource { return ValueSource{Kind: FromNotice, Provider: provider, At: u.Modified} })
 		return nil
 	})
 	return changed && err == nil, storeFault("change whether an address is verified", err, noUser)

@@ -236,7 +236,7 @@ func TestSetEmailVerified(t *testing.T) {
 		changed := false
 		n := f.writes(func() {
 			var err error
-			if changed, err = f.SetEmailVerified(t.Context(), p.ID, c.sub, c.email, c.verified); err != nil {
+			if changed, err = f.SetEmailVerified(t.Context(), p.ID, c.sub, "Corp", c.email, c.verified); err != nil {
 				t.Error(err)
 			}
 		})
@@ -248,6 +248,6 @@ func TestSetEmailVerified(t *testing.T) {
 	if err != nil || got.Attributes["email"] != "Jane@Example.com" || got.Attributes["email_verified"] != "true" {
 		t.Errorf("%+v, %v", got, err)
 	}
-	_, err = f.SetEmailVerified(t.Context(), p.ID, "6e3a2f0c-5a27-4c8e-9d53-0f6d1a6c7b11", "jane@example.com", true)
+	_, err = f.SetEmailVerified(t.Context(), p.ID, "6e3a2f0c-5a27-4c8e-9d53-0f6d1a6c7b11", "Corp", "jane@example.com", true)
 	wantCode(t, err, fault.NotFound)
 }

@@ -51,6 +51,9 @@ func ValidateProvider(ip IdentityProvider, p Pool) (problems, warnings []Problem
 	}
 	checkIdentifiers(&ps, ip.Identifiers)
 	checkMapping(&ps, &warn, ip, p)
+	_, wrong := ip.GroupSource().Compile()
+	ps = append(ps, wrong...)
+	checkLinking(&ps, &warn, ip, p)
 	return ps, warn
 }
 
@@ -61,12 +64,17 @@ func checkProviderName(ps *Problems, ip IdentityProvider) {
 		return
 	}
 	name := foldName(ip.Name)
-	if name == foldName(LocalProvider) {
-		ps.add("ProviderName", "COGNITO is the name of the user pool's own accounts")
+	if name == foldName(LocalProvider) || lookName(ip.Name) == lookName(LocalProvider) {
+		ps.add("ProviderName", "COGNITO is the name of the user pool's own accounts, and so is what looks like it")
 	}
 	for _, t := range []string{"Facebook", "Google", "LoginWithAmazon", "SignInWithApple"} {
-		if name == foldName(t) && (ip.Type != t || ip.Name != t) {
+		if ip.Type == t && ip.Name == t {
+			continue
+		}
+		if name == foldName(t) {
 			ps.add("ProviderName", "the name "+t+" belongs to the provider type "+t)
+		} else if lookName(ip.Name) == lookName(t) {
+			ps.add("ProviderName", "can be taken for the name "+t+", which belongs to the provider type "+t)
 		}
 	}
 }

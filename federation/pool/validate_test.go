@@ -174,6 +174,8 @@ func TestValidateProvider(t *testing.T) {
 		"COGNITO":                   {func(p provider) { p.Name = "Cognito" }, "ProviderName: COGNITO is", ""},
 		"Google of another type":    {func(p provider) { p.Name = "Google" }, "ProviderName: the name Google belongs", ""},
 		"Google in full width":      {func(p provider) { p.Name = "Ｇoogle" }, "ProviderName: the name Google belongs", ""},
+		"Google in Cyrillic":        {func(p provider) { p.Name = "Gооgle" }, "ProviderName: can be taken for the name Google", ""},
+		"COGNITO in Cyrillic":       {func(p provider) { p.Name = "СОGNITO" }, "ProviderName: COGNITO is", ""},
 		"Google of type Google":     {func(p provider) { p.Name, p.Type = "Google", "Google" }, "", ""},
 		"unknown type":              {func(p provider) { p.Type = "LDAP" }, "ProviderType: must be", ""},
 		"detail with a NUL":         {func(p provider) { p.Details = pool.Details{"client_id": secret.New("a\x00")} }, "ProviderDetails[client_id]: must be", ""},

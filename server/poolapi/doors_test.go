@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"flag"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -59,7 +60,9 @@ func TestNoAdministratorsOperationIsReachableUnsigned(t *testing.T) {
 		if row.Access != "administrator" {
 			continue
 		}
-		admins++
+		if !ownOperation(name) {
+			admins++
+		}
 		in := body{"UserPoolId": servertest.PoolID, "AccessToken": token}
 		wantRefusal(t, name, w.Anybody().Call(name, in), "MissingAuthenticationTokenException", "Missing Authentication Token")
 		bearer := w.Anybody().Request(name, in)
@@ -254,21 +257,46 @@ func TestDocsListEveryOperation(t *testing.T) {
 	}
 }
 
+func ownOperation(name string) bool { return api.TheModel().Operations[name].Own }
+
+// memberText lists what a structure has, what is required in bold.
+func memberText(shape string) string {
+	s := api.TheModel().Shapes[shape]
+	var out []string
+	for _, name := range slices.Sorted(maps.Keys(s.Members)) {
+		text := "`" + name + "`"
+		if slices.Contains(s.Required, name) {
+			text = "**" + text + "**"
+		}
+		out = append(out, text)
+	}
+	return strings.Join(out, ", ")
+}
+
 func operationsTable() string {
 	var b strings.Builder
 	built := 0
-	for _, row := range rows {
-		if row.Built {
+	for name, row := range rows {
+		if row.Built && !ownOperation(name) {
 			built++
 		}
 	}
-	fmt.Fprintf(&b, "\n%d of %d operations are there.\n\n| operation | who may call it | state |\n|---|---|---|\n", built, len(rows))
+	own := slices.DeleteFunc(api.OperationNames(), func(name string) bool { return !ownOperation(name) })
+	fmt.Fprintf(&b, "\n%d of %d operations are there.\n\n| operation | who may call it | state |\n|---|---|---|\n", built, len(rows)-len(own))
 	for _, name := range api.OperationNames() {
+		if ownOperation(name) {
+			continue
+		}
 		state := "not yet"
 		if rows[name].Built {
 			state = "there"
 		}
 		fmt.Fprintf(&b, "| %s | %s | %s |\n", name, rows[name].Access, state)
+	}
+	b.WriteString("\nWeir's own, with the prefix `Weir.` in `X-Amz-Target`:\n\n| operation | who may call it | takes | returns |\n|---|---|---|---|\n")
+	for _, name := range own {
+		op := api.TheModel().Operations[name]
+		fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", name, rows[name].Access, memberText(op.Input), memberText(op.Output))
 	}
 	b.WriteString("\n")
 	return b.String()

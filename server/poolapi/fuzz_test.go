@@ -74,7 +74,11 @@ func FuzzCall(f *testing.F) {
 		rec := httptest.NewRecorder()
 		req := httptest.NewRequestWithContext(t.Context(), http.MethodPost, w.URL+"/", strings.NewReader(text))
 		req.Header.Set("Content-Type", "application/x-amz-json-1.1")
-		req.Header.Set("X-Amz-Target", "AWSCognitoIdentityProviderService."+name)
+		prefix := "AWSCognitoIdentityProviderService."
+		if api.TheModel().Operations[name].Own {
+			prefix = "Weir."
+		}
+		req.Header.Set("X-Amz-Target", prefix+name)
 		sum := sha256.Sum256([]byte(text))
 		if err := v4.NewSigner().SignHTTP(t.Context(), key, req, hex.EncodeToString(sum[:]), "cognito-idp", "local", w.Clock.Now()); err != nil {
 			t.Fatal(err)

@@ -34,6 +34,7 @@ type operation struct {
 	access  access
 	run     func(*Service, context.Context, Caller, api.Input) (any, error) // nil: not built yet
 	in, out reflect.Type
+	own     bool // Weir's, and not of the published model
 }
 
 // none is the output of operations that answer with nothing at all.
@@ -84,6 +85,7 @@ func tabulate(rows []operation) (map[string]operation, error) {
 		if o.run != nil && (o.in.Name() != m.Input || (o.out.Name() != m.Output && !(m.Output == "" && o.out == reflect.TypeFor[none]()))) {
 			return nil, fmt.Errorf("poolapi: %s is from %s to %s, in the model from %s to %q", o.name, o.in.Name(), o.out.Name(), m.Input, m.Output)
 		}
+		o.own = m.Own
 		table[o.name] = o
 	}
 	for _, name := range slices.Sorted(maps.Keys(model.Operations)) {

@@ -60,6 +60,7 @@ const RequestIDHeader = "X-Amzn-Requestid"
 const (
 	targetHeader = "X-Amz-Target"
 	targetPrefix = "AWSCognitoIdentityProviderService."
+	ownPrefix    = "Weir."
 	contentType  = "application/x-amz-json-1.1"
 )
 
@@ -122,9 +123,8 @@ func (s *Service) read(c echo.Context) (operation, []byte, error) {
 	if len(targets) != 1 {
 		return operation{}, nil, refuse("UnknownOperationException", "Name one operation in the header X-Amz-Target.", nil)
 	}
-	name, ours := strings.CutPrefix(targets[0], targetPrefix)
-	op, known := s.operations[name]
-	if !ours || !known {
+	op, known := s.operation(targets[0])
+	if !known {
 		return operation{}, nil, refuse("UnknownOperationException", "There is no such operation.", fmt.Errorf("target %.100q", targets[0]))
 	}
 	c.Set(operationKey, op.name)
@@ -134,6 +134,19 @@ func (s *Service) read(c echo.Context) (operation, []byte, error) {
 	}
 	body, err := s.body(r, op)
 	return op, body, err
+}
+
+// operation is the one of that target, under the prefix of its service and no other.
+func (s *Service) operation(target string) (operation, bool) {
+	name, own := strings.CutPrefix(target, ownPrefix)
+	if !own {
+		var published bool
+		if name, published = strings.CutPrefix(target, targetPrefix); !published {
+			return operation{}, false
+		}
+	}
+	op, known := s.operations[name]
+	return op, known && op.own == own
 }
 
 // strangersBody bounds what callers without a key may send, in bytes. All attributes of a person fit into it.

@@ -30,6 +30,9 @@ func (s *Service) createProvider(ctx context.Context, _ Caller, in *api.CreateId
 	if errors.Is(err, pool.ErrProviderExists) {
 		return nil, refuse("DuplicateProviderException", "A provider with the name "+in.ProviderName+" already exists in this user pool.", err)
 	}
+	if errors.Is(err, pool.ErrLooksAlike) {
+		return nil, refuse("DuplicateProviderException", fault.PublicOf(err), err)
+	}
 	if err != nil {
 		return nil, identifierTaken(err)
 	}

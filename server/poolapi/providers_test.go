@@ -90,6 +90,7 @@ func providerContracts() map[string]contract {
 			refusals: append(refusals,
 				refused{"the name is taken", "DuplicateProviderException", "already exists", func(_ *rig, in body) { in["ProviderName"], in["IdpIdentifiers"] = "Corp", []any{} }},
 				refused{"the name is taken but for case", "DuplicateProviderException", "already exists", func(_ *rig, in body) { in["ProviderName"], in["IdpIdentifiers"] = "CORP", []any{} }},
+				refused{"the name looks like another", "DuplicateProviderException", "can be taken for that of another", func(_ *rig, in body) { in["ProviderName"], in["IdpIdentifiers"] = "Сorp", []any{} }},
 				refused{"no details", "InvalidParameterException", "ProviderDetails.client_id: required", func(_ *rig, in body) { in["ProviderDetails"] = body{} }},
 			),
 		},

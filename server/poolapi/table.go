@@ -2,12 +2,12 @@ package poolapi
 
 import "slices"
 
-// operations is the table: a row for each operation of the model. The rows stand beside the functions, one file for an area.
+// operations is the table: a row for each operation of the model and of our own. The rows stand beside the functions, one file for an area.
 func operations() []operation {
 	return slices.Concat(
 		poolOperations(), mfaOperations(), domainOperations(), clientOperations(), clientSecretOperations(), providerOperations(),
 		resourceServerOperations(), groupOperations(), userOperations(), attributeOperations(), linkingOperations(), tagOperations(), brandingOperations(),
-		tokenOperations(), selfOperations(), signUpOperations(), unplannedOperations(),
+		tokenOperations(), selfOperations(), signUpOperations(), unplannedOperations(), ownOperations(),
 	)
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 
+	"github.com/weir-id/weir/federation/pool/api"
 	"github.com/weir-id/weir/federation/secret"
 	"github.com/weir-id/weir/server/poolapi/sigv4"
 )
@@ -43,7 +44,7 @@ func (a *API) Request(operation string, body any) *http.Request {
 	req, err := http.NewRequestWithContext(a.Weir.t.Context(), http.MethodPost, a.Weir.URL+"/", bytes.NewReader([]byte(text)))
 	a.Weir.must(err)
 	req.Header.Set("Content-Type", "application/x-amz-json-1.1")
-	req.Header.Set("X-Amz-Target", "AWSCognitoIdentityProviderService."+operation)
+	req.Header.Set("X-Amz-Target", target(operation))
 	return req
 }
 
@@ -80,4 +81,12 @@ func (a *API) Must(operation string, body, out any) {
 	if out != nil {
 		a.Weir.must(json.Unmarshal([]byte(ans.Body), out))
 	}
+}
+
+// target is an operation's name on the wire.
+func target(operation string) string {
+	if api.TheModel().Operations[operation].Own {
+		return "Weir." + operation
+	}
+	return "AWSCognitoIdentityProviderService." + operation
 }

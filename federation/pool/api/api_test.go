@@ -15,13 +15,13 @@ import (
 
 func TestTheModelIsWhole(t *testing.T) {
 	m := api.TheModel()
-	if n := len(m.Operations); n != 129 {
-		t.Errorf("%d operations, the published model has 129", n)
-	}
-	unsigned := 0
+	published, unsigned := 0, 0
 	for name, op := range m.Operations {
 		if op.Unsigned {
 			unsigned++
+		}
+		if !op.Own {
+			published++
 		}
 		if m.Shapes[op.Input].Type != "structure" {
 			t.Errorf("%s: no input", name)
@@ -33,8 +33,29 @@ func TestTheModelIsWhole(t *testing.T) {
 			t.Errorf("%s: no errors", name)
 		}
 	}
+	if published != 129 {
+		t.Errorf("%d operations, the published model has 129", published)
+	}
 	if unsigned != 32 {
 		t.Errorf("%d unsigned operations, the published model has 32", unsigned)
+	}
+}
+
+// An own operation or shape must not change what the published model says.
+func TestOurOwnModelAddsAndReplacesNothing(t *testing.T) {
+	published := `{"operations":{"A":{"in":"I","errors":["E"]}},"shapes":{"I":{"type":"structure"}}}`
+	for own, want := range map[string]string{
+		`{"operations":{"A":{"in":"I"}}}`:                                     "the operation A is in both",
+		`{"shapes":{"I":{"type":"structure"}}}`:                               "the shape I is in both",
+		`{"operations":{"B":{"in":"J"}},"shapes":{"J":{"type":"structure"}}}`: "",
+	} {
+		m, err := api.ReadModel([]byte(published), []byte(own))
+		switch {
+		case want != "" && (err == nil || !strings.Contains(err.Error(), want)):
+			t.Errorf("%s: %v, want %s", own, err, want)
+		case want == "" && (err != nil || !m.Operations["B"].Own || m.Operations["A"].Own):
+			t.Errorf("%s: %v, %+v", own, err, m)
+		}
 	}
 }
 

@@ -1,7 +1,8 @@
 // Package api is the user pools API as its published service model describes it: the operations with their errors, the types of
-// what they take and return, and the constraints on inputs with the messages of those who break them.
+// what they take and return, and the constraints on inputs with the messages of those who break them. Beside it stand Weir's own operations,
+// for what that API has no words for, described in the same form.
 //
-// The types are generated from model.json, so that no name on the wire is written twice; they carry the field names
+// The types are generated from model.json and own.json, so that no name on the wire is written twice; they carry the field names
 // of pool.yaml as well. The package decides nothing: what an operation does is package poolapi's, what a value means package pool's.
 package api
 
@@ -10,13 +11,18 @@ package api
 import (
 	_ "embed"
 	"encoding/json"
+	"fmt"
 	"maps"
 	"slices"
 	"sync"
 )
 
-//go:embed model.json
-var modelJSON []byte
+var (
+	//go:embed model.json
+	modelJSON []byte
+	//go:embed own.json
+	ownJSON []byte
+)
 
 // Model is a service model without its texts.
 type Model struct {
@@ -31,6 +37,8 @@ type Operation struct {
 	Errors []string `json:"errors,omitempty"`
 	// Unsigned: the operation is for end users, who prove themselves with a token or not at all. Every other one needs a signature.
 	Unsigned bool `json:"unsigned,omitempty"`
+	// Own: the operation is Weir's and not in the published model. On the wire it has another prefix.
+	Own bool `json:"-"`
 }
 
 // Shape is a type of the model with its constraints.
@@ -48,11 +56,37 @@ type Shape struct {
 	Enum    []string `json:"enum,omitempty"`
 }
 
+// ReadModel reads a published model and adds the operations and shapes of own, which may use those of the published one. Errors: what is no
+// model, and a name that both have.
+func ReadModel(published, own []byte) (*Model, error) {
+	m, add := &Model{}, &Model{}
+	if err := json.Unmarshal(published, m); err != nil {
+		return nil, fmt.Errorf("read the published model: %w", err)
+	}
+	if err := json.Unmarshal(own, add); err != nil {
+		return nil, fmt.Errorf("read the model of our own operations: %w", err)
+	}
+	for name, op := range add.Operations {
+		if _, both := m.Operations[name]; both {
+			return nil, fmt.Errorf("the operation %s is in both models", name)
+		}
+		op.Own = true
+		m.Operations[name] = op
+	}
+	for name, s := range add.Shapes {
+		if _, both := m.Shapes[name]; both {
+			return nil, fmt.Errorf("the shape %s is in both models", name)
+		}
+		m.Shapes[name] = s
+	}
+	return m, nil
+}
+
 // TheModel returns the model that this release speaks. It is read once and must not be changed.
 var TheModel = sync.OnceValue(func() *Model {
-	m := &Model{}
-	if err := json.Unmarshal(modelJSON, m); err != nil {
-		panic("api: model.json, which is part of the program, cannot be read: " + err.Error())
+	m, err := ReadModel(modelJSON, ownJSON)
+	if err != nil {
+		panic("api: the model, which is part of the program: " + err.Error())
 	}
 	return m
 })

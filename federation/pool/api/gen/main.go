@@ -1,4 +1,4 @@
-// Command gen makes the Go types of package api from model.json.
+// Command gen makes the Go types of package api from model.json and own.json.
 //
 // With -from it first makes model.json anew from a published service model of the user pools API in the JSON form that
 // AWS's SDKs are built from. Names, types and constraints are taken over, texts are not; patches.go says where the constraints depart.
@@ -41,7 +41,11 @@ func run(from string) error {
 	if err != nil {
 		return err
 	}
-	types, err := Render(model)
+	own, err := os.ReadFile("own.json")
+	if err != nil {
+		return err
+	}
+	types, err := Render(model, own)
 	if err != nil {
 		return err
 	}

@@ -11,12 +11,14 @@ import (
 // The committed types are those of the committed model.
 func TestTypesAreGenerated(t *testing.T) {
 	dir := t.TempDir()
-	model, err := os.ReadFile("../model.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(dir, "model.json"), model, 0o600); err != nil {
-		t.Fatal(err)
+	for _, name := range []string{"model.json", "own.json"} {
+		model, err := os.ReadFile("../" + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), model, 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
 	bin := filepath.Join(dir, "gen")
 	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", bin, ".").CombinedOutput(); err != nil {
@@ -36,6 +38,6 @@ func TestTypesAreGenerated(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !bytes.Equal(got, want) {
-		t.Error("types.go is not what gen makes of model.json: run go generate ./federation/pool/api")
+		t.Error("types.go is not what gen makes of model.json and own.json: run go generate ./federation/pool/api")
 	}
 }
