@@ -216,6 +216,12 @@ func (n *node) showUser(ctx context.Context, u pool.User, out io.Writer) error {
 	for _, id := range u.Identities {
 		row(printable(id.Provider), fmt.Sprintf("%s (%s), since %s", printable(id.Subject), id.ProviderType, id.Created.UTC().Format(userTime)))
 	}
+	if len(u.Groups) > 0 {
+		line("groups")
+		if err := n.showGroups(ctx, u, row); err != nil {
+			return err
+		}
+	}
 	line("kept tokens of identity providers")
 	for _, k := range state.Kept {
 		row(printable(k.Provider), keptText(k))
@@ -225,6 +231,24 @@ func (n *node) showUser(ctx context.Context, u pool.User, out io.Writer) error {
 	}
 	_, err = io.WriteString(out, b.String())
 	return err
+}
+
+// showGroups prints the groups of a user, the one with the lowest precedence first, and who gave each.
+func (n *node) showGroups(ctx context.Context, u pool.User, row func(name, value string)) error {
+	groups, err := n.directory.GroupsOf(ctx, u)
+	if err != nil {
+		return err
+	}
+	for _, g := range groups {
+		for _, m := range u.Memberships() {
+			for _, s := range m.Sources {
+				if m.GID == g.GID {
+					row(printable(g.Name), strings.TrimSpace(sourceText(s)))
+				}
+			}
+		}
+	}
+	return nil
 }
 
 // sourceText says behind a value who wrote it, where that is known.
@@ -243,6 +267,9 @@ func sourceText(s pool.ValueSource) string {
 		by = "the person"
 	default:
 		return ""
+	}
+	if s.At.IsZero() { // of a membership of before it was written down
+		return "   from " + by
 	}
 	return "   from " + by + ", " + s.At.UTC().Format(userTime)
 }
