@@ -212,20 +212,11 @@ func (n *node) showUser(ctx context.Context, u pool.User, out io.Writer) error {
 	for _, name := range slices.Sorted(maps.Keys(u.Attributes)) {
 		row(printable(name), printable(u.Attributes[name])+sourceText(u.Sources[name]))
 	}
-	groups, err := n.directory.GroupsOf(ctx, u)
-	if err != nil {
-		return err
-	}
-	line("groups")
-	for _, g := range groups {
-		row(printable(g.Name), membershipText(u, g.GID))
-	}
-	if len(groups) == 0 {
-		line("  none")
-	}
-	line("identities")
-	for _, id := range u.Identities {
-		row(printable(id.Provider), fmt.Sprintf("%s (%s), since %s", printable(id.Subject), id.ProviderType, id.Created.UTC().Format(userTime)))
+	if len(u.Groups) > 0 {
+		line("groups")
+		if err := n.showGroups(ctx, u, row); err != nil {
+			return err
+		}
 	}
 	line("kept tokens of identity providers")
 	for _, k := range state.Kept {
@@ -238,22 +229,22 @@ func (n *node) showUser(ctx context.Context, u pool.User, out io.Writer) error {
 	return err
 }
 
-// membershipText says who gave a user a group.
-func membershipText(u pool.User, gid string) string {
-	var from []string
-	for _, m := range u.Memberships() {
-		if m.GID != gid {
-			continue
-		}
-		for _, s := range m.Sources {
-			if s.At.IsZero() {
-				from = append(from, "from an administrator")
-			} else {
-				from = append(from, strings.TrimSpace(sourceText(s)))
+// showGroups prints the groups of a user, the one with the lowest precedence first, and who gave each.
+func (n *node) showGroups(ctx context.Context, u pool.User, row func(name, value string)) error {
+	groups, err := n.directory.GroupsOf(ctx, u)
+	if err != nil {
+		return err
+	}
+	for _, g := range groups {
+		for _, m := range u.Memberships() {
+			for _, s := range m.Sources {
+				if m.GID == g.GID {
+					row(printable(g.Name), strings.TrimSpace(sourceText(s)))
+				}
 			}
 		}
 	}
-	return strings.Join(from, "; ")
+	return nil
 }
 
 // sourceText says behind a value who wrote it, where that is known.
@@ -272,6 +263,9 @@ func sourceText(s pool.ValueSource) string {
 		by = "the person"
 	default:
 		return ""
+	}
+	if s.At.IsZero() { // of a membership of before it was written down
+		return "   from " + by
 	}
 	return "   from " + by + ", " + s.At.UTC().Format(userTime)
 }
