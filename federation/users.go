@@ -63,11 +63,17 @@ func (b *Broker) SetEnabled(ctx context.Context, poolID, sub string, enabled boo
 // signs in with them again is a new user with another sub. It returns how many grants ended. Errors: fault.NotFound. It is what
 // AdminDeleteUser and DeleteUser do.
 func (b *Broker) DeleteUser(ctx context.Context, poolID, sub, by string) (grants int, err error) {
-	if _, err := b.Directory.EnableUser(ctx, poolID, sub, false); err != nil {
+	u, err := b.Directory.EnableUser(ctx, poolID, sub, false)
+	if err != nil {
 		return 0, err
 	}
 	if grants, err = b.end(ctx, poolID, sub); err != nil {
 		return grants, err
+	}
+	if b.Assertions != nil {
+		if err := b.Assertions.DeleteUser(ctx, u); err != nil {
+			return grants, err
+		}
 	}
 	if err := b.Directory.DeleteUser(ctx, poolID, sub); err != nil {
 		return grants, err
