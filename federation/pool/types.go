@@ -246,6 +246,9 @@ type User struct {
 	Groups []string `json:"groups,omitempty"`
 	// Aliases are the attributes whose values are names of the user besides Username.
 	Aliases []string `json:"aliases,omitempty"`
+	// MergedInto: the user was merged into another one, and Merged: these users were merged into this one. See merged.go for what of it holds.
+	MergedInto *MergedInto  `json:"merged_into,omitempty"`
+	Merged     []MergedUser `json:"merged,omitempty"`
 	// SignedOutAt: grants made before it are void (global sign-out).
 	SignedOutAt time.Time `json:"signed_out,omitzero"`
 	Created     time.Time `json:"created"`
