@@ -44,7 +44,8 @@ type Broker struct {
 	// Forget removes what is kept for a pool that the Broker does not work with, when the pool is deleted: its keys.
 	Forget []func(ctx context.Context, poolID string) error
 
-	rules ruleSet
+	rules  ruleSet
+	groups groupRuleSet
 }
 
 // Started is a sign-in that has begun: the browser gets the cookie and goes to the challenge.
@@ -172,6 +173,10 @@ func (b *Broker) admit(ctx context.Context, p pool.Pool, idp pool.IdentityProvid
 	if res.Matched != "" {
 		b.Audit.Record(ctx, audit.IdentityMatched{Pool: p.ID, Sub: res.User.Sub, Provider: idp.Name, Claim: res.Matched})
 	}
+	b.groupsChanged(ctx, idp, res)
+	if res.Linked.Kind != "" {
+		b.Audit.Record(ctx, audit.IdentityLinkedByPolicy{Pool: p.ID, Sub: res.User.Sub, Provider: idp.Name, Policy: string(res.Linked.Kind), Attribute: res.Linked.Attribute})
+	}
 	if want := req.Subject; want != "" && want != res.User.Sub && !res.User.Absorbed(want) {
 		return Login{}, fault.New(fault.LoginRequired, "Somebody else signed in than the application asked for.",
 			fmt.Errorf("user %s signed in, the id_token_hint was of %s", res.User.Sub, want))
@@ -218,7 +223,11 @@ func (b *Broker) mapped(p pool.Pool, idp pool.IdentityProvider, id Identity) (po
 	if err != nil {
 		return pool.SignIn{}, fault.New(fault.Config, "The attribute mapping of this identity provider is not valid.", err)
 	}
-	return pool.SignIn{Provider: idp, Issuer: id.Issuer, Subject: id.Subject, Exact: rules.Texts(id.Claims),
+	groups, err := b.groups.evaluate(idp, id.Claims)
+	if err != nil {
+		return pool.SignIn{}, err
+	}
+	return pool.SignIn{Provider: idp, Issuer: id.Issuer, Subject: id.Subject, Exact: rules.Texts(id.Claims), Groups: groups,
 		Map: func(in mapping.Input) (mapping.Result, error) {
 			in.Claims, in.Provider = id.Claims, mapping.Provider{Name: idp.Name, Type: idp.Type}
 			res := rules.Evaluate(in)

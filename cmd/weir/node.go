@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
+	"net"
 	"net/url"
 	"os"
 	"time"
@@ -167,7 +168,8 @@ func (n *node) wire() {
 			})
 		}), Validate: saml.Validate, Probes: true},
 	}})
-	n.directory = &pool.Directory{Engine: n.engine, Ring: n.ring, Now: n.now, Region: n.cfg.Region, CheckProvider: n.checkProvider, ProbeProvider: n.probeProvider}
+	n.directory = &pool.Directory{Engine: n.engine, Ring: n.ring, Now: n.now, Region: n.cfg.Region, CheckProvider: n.checkProvider, ProbeProvider: n.probeProvider,
+		Resolver: &net.Resolver{}}
 	n.keys = &token.Keys{Engine: n.engine, Ring: n.ring, Now: n.now}
 	n.issuer = &token.Issuer{Keys: n.keys, BaseURL: n.cfg.BaseURL, Now: n.now}
 	n.grants = &token.Grants{Engine: n.engine, Ring: n.ring, Now: n.now}

@@ -218,11 +218,17 @@ func (n *node) showUser(ctx context.Context, u pool.User, out io.Writer) error {
 	}
 	line("identities")
 	for _, id := range u.Identities {
+		if id.Via != "" {
+			continue
+		}
 		row(printable(id.Provider), fmt.Sprintf("%s (%s), since %s", printable(id.Subject), id.ProviderType, id.Created.UTC().Format(userTime)))
 	}
 	for _, m := range u.Merged {
 		line("merged: %s (%s), since %s, by %s", m.Sub, printable(m.Username), m.At.UTC().Format(userTime), printable(m.By))
-		for _, id := range m.Identities {
+		for _, id := range u.Identities {
+			if id.Via != m.Sub {
+				continue
+			}
 			row(printable(id.Provider), fmt.Sprintf("%s (%s), since %s", printable(id.Subject), id.ProviderType, id.Created.UTC().Format(userTime)))
 		}
 	}

@@ -94,3 +94,17 @@ func (UserUnmerged) Name() string { return "user.unmerged" }
 func (e UserUnmerged) Attrs() []slog.Attr {
 	return append(attrs("pool", e.Pool, "sub", e.Sub, "other", e.Other, "by", e.By), slog.Int("grants", e.Grants))
 }
+
+// IdentityLinkedByPolicy: at its first sign-in an identity was linked to a user who was there, by the policy of its provider (link_users). The
+// value is not part of the event.
+type IdentityLinkedByPolicy struct {
+	Pool, Sub, Provider, Policy, Attribute string
+}
+
+// Name implements Event.
+func (IdentityLinkedByPolicy) Name() string { return "identity.linked_by_policy" }
+
+// Attrs implements Event.
+func (e IdentityLinkedByPolicy) Attrs() []slog.Attr {
+	return attrs("pool", e.Pool, "sub", e.Sub, "provider", e.Provider, "policy", e.Policy, "attribute", e.Attribute)
+}

@@ -47,8 +47,9 @@ const (
 )
 
 // settleAliases brings User.Aliases up to date with what changed from before to u. What did not change stays as it is, also where somebody
-// else holds the value: an unrelated change must not fail on that.
+// else holds the value: an unrelated change must not fail on that. Claims of values that people are linked by end with the values.
 func (p Pool) settleAliases(before User, u *User, may claims) {
+	settleLinkKeys(before, u)
 	if !u.local() {
 		u.Aliases = nil
 		return

@@ -207,7 +207,8 @@ func permissionField(name string, list []string) field {
 // can carry credentials, and new kinds bring details nobody listed here.
 var openDetails = []string{
 	"client_id", "authorize_scopes", "oidc_issuer", "attributes_request_method", "callback", "api_version", "team_id", "key_id",
-	"IDPInit", "IDPSignout", "EncryptedResponses", "RequestSigningAlgorithm",
+	"IDPInit", "IDPSignout", "EncryptedResponses", "RequestSigningAlgorithm", detailGroupClaim, detailGroupRules, detailGroupAbsent,
+	detailLinkUsers, detailTrustedDomains, detailLinkSources,
 }
 
 func providerFields(p IdentityProvider) []field {

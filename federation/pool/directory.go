@@ -39,11 +39,17 @@ type Directory struct {
 	// before they write. Plan and Apply do not: a file has to mean the same whether or not a provider is up.
 	ProbeProvider func(context.Context, IdentityProvider) []Problem
 
+	// Resolver looks up the DNS records that prove trusted domains. Without one, nobody is linked by a domain that has to be proven.
+	Resolver Resolver
+	// AskPeople: whoever calls SignIn asks the person where that returns NeedsProof. Otherwise link_users: ask is refused, and counts as none.
+	AskPeople bool
+
+	proofs        cache[struct{}] // of trusted domains
 	poolCache     cache[Pool]
 	clientCache   cache[Client]
 	providerCache cache[IdentityProvider]
 	listCache     cache[[]IdentityProvider]
-	groupCache    cache[map[string]Group]
+	groupCache    cache[GroupTable]
 }
 
 // The kinds. Their names and keys are the stored form.
@@ -74,7 +80,7 @@ func (d *Directory) clients() *store.Kind[Client] {
 func (d *Directory) providers() *store.Kind[IdentityProvider] {
 	return &store.Kind[IdentityProvider]{Engine: d.Engine, Ring: d.Ring, Name: "provider", KeysOf: func(p *IdentityProvider) store.Keys {
 		unique := []string{providerNameKey(p.PoolID, p.Name), providerLookKey(p.PoolID, p.Name)}
-		for _, s := range p.Identifiers {
+		for _, s := range p.identifiers() {
 			unique = append(unique, providerIdentKey(p.PoolID, s))
 		}
 		return store.Keys{

@@ -174,7 +174,7 @@ var (
 		"AuthnContextComparison", "ClockSkewSeconds", "AllowSHA1", "MaxElements", "MetadataSigningCertificate", "DefaultClientId", "DefaultRedirectURI",
 		"ActiveEncryptionCertificate", "attributes_url_add_attributes", "token_request_method", "token_endpoint_auth_method", "private_key_id",
 		"client_assertion_audience", "id_token_signed_response_alg", "clock_skew_seconds", "native_client_ids", "keep_tokens", "token_clients", "userinfo",
-		"on_data_deletion", "preset", "hd", "domain", "tenant", "allowed_tenants", "authorization_server", "app_ids", "token_check",
+		"on_data_deletion", "preset", "hd", "domain", "tenant", "allowed_tenants", "authorization_server", "app_ids", "token_check", "group_overage",
 	}
 	addressDetails = []string{
 		"MetadataURL", "SSORedirectBindingURI", "SLORedirectBindingURI", "authorize_url", "token_url", "attributes_url", "jwks_uri", "revocation_url",

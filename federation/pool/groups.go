@@ -183,11 +183,10 @@ func (d *Directory) DeleteGroup(ctx context.Context, poolID, name string) error 
 	gid := e.Value.GID
 	err = d.users().All(ctx, memberIndex(poolID, gid, ""), func(e store.Entry[User]) error {
 		_, err := d.users().Update(ctx, userKey(poolID, e.Value.Sub), func(u *User) error {
-			i := slices.Index(u.Groups, gid)
-			if i < 0 {
+			if !slices.Contains(u.Groups, gid) {
 				return store.ErrUnchanged
 			}
-			u.Groups = slices.Delete(u.Groups, i, i+1)
+			u.forget(func(g string) bool { return g == gid })
 			return nil
 		})
 		if errors.Is(err, store.ErrNotFound) {
@@ -205,18 +204,22 @@ func (d *Directory) Groups(ctx context.Context, poolID, after string, limit int)
 }
 
 // GroupsOf returns the groups of a user in the order of precedence: the lowest number first, none last, then by name. A user without groups
-// costs no read; otherwise the pool's groups are read through the cache.
+// costs no read; otherwise the pool's groups are read through the cache. One that a provider gave which is not there any more does not count.
 func (d *Directory) GroupsOf(ctx context.Context, u User) ([]Group, error) {
 	if len(u.Groups) == 0 {
 		return nil, nil
 	}
-	all, err := d.groupCache.get(d.Now(), d.age(), u.PoolID, func() (map[string]Group, error) { return d.groupsByID(ctx, u.PoolID) })
+	all, err := d.cachedGroups(ctx, u.PoolID)
 	if err != nil {
 		return nil, storeFault("groups of a user", err, noPool)
 	}
+	lapsed, err := d.lapsed(ctx, u)
+	if err != nil {
+		return nil, err
+	}
 	var out []Group
 	for _, gid := range u.Groups {
-		if g, ok := all[gid]; ok {
+		if g, ok := all.byID[gid]; ok && !lapsed[gid] {
 			out = append(out, g)
 		}
 	}

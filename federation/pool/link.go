@@ -49,8 +49,8 @@ func linkKey(poolID, provider, claim, value string) string {
 var (
 	ErrLinked   = errors.New("the identity is linked to this user already")
 	ErrSignedUp = errors.New("the identity has a user already")
-	// ErrAmbiguous: more than one user waits for this identity.
-	ErrAmbiguous = errors.New("more than one user waits for the identity")
+	// ErrAmbiguous: more than one user waits for this identity, or a policy leads to more than one.
+	ErrAmbiguous = errors.New("more than one user may be meant by the identity")
 )
 
 func linkedAlready() error {
@@ -85,7 +85,7 @@ func (d *Directory) LinkProvider(ctx context.Context, poolID, name string, src S
 		return User{}, PendingLink{}, err
 	}
 	if src.Attribute == SubjectAttribute {
-		u, err = d.linkSubject(ctx, ip, u, src.Value)
+		u, err = d.linkSubject(ctx, ip, u, src.Value, 0)
 		return u, PendingLink{}, err
 	}
 	l, err := ip.pending(src)
@@ -145,24 +145,39 @@ func (u User) HasIdentity(provider, subject string) bool {
 	return ok
 }
 
-func (d *Directory) linkSubject(ctx context.Context, ip IdentityProvider, u User, subject string) (User, error) {
+func (d *Directory) linkSubject(ctx context.Context, ip IdentityProvider, u User, subject string, waits int) (User, error) {
 	if !validSubject(subject) {
 		return User{}, badRequest("The value of the source is no subject.")
 	}
-	u, err := d.putLink(ctx, u, func(u *User) error {
+	to := u
+	u, err := d.putLink(ctx, to, func(u *User) error {
 		if u.HasIdentity(ip.Name, subject) {
 			return linkedAlready()
 		}
 		if err := u.room(); err != nil {
 			return err
 		}
+		u.again(ip.Name, subject)
 		u.Identities = append(slices.Clone(u.Identities), LinkedIdentity{Provider: ip.Name, ProviderType: ip.Type, Subject: subject, Created: d.now()})
 		return nil
 	})
 	if errors.Is(err, store.ErrTaken) {
-		return User{}, signedUp(err)
+		return d.linkTaken(ctx, ip, to, subject, waits, err)
 	}
 	return u, storeFaultUnless("link an identity", err)
+}
+
+// linkTaken is for an identity that is taken: where nobody holds it, another writer claims it and may not get it, and it is tried again for as
+// long as a sign-in does.
+func (d *Directory) linkTaken(ctx context.Context, ip IdentityProvider, to User, subject string, waits int, taken error) (User, error) {
+	_, err := d.users().GetBy(ctx, identityKey(to.PoolID, ip.Name, subject))
+	if !errors.Is(err, store.ErrNotFound) || waits == claimWaits {
+		return User{}, signedUp(taken)
+	}
+	if err := store.Pause(ctx, time.Millisecond<<waits); err != nil {
+		return User{}, storeFault("link an identity", err, noUser)
+	}
+	return d.linkSubject(ctx, ip, to, subject, waits+1)
 }
 
 func (d *Directory) linkClaim(ctx context.Context, u User, l PendingLink) (User, error) {
@@ -221,7 +236,7 @@ func (d *Directory) notSignedUp(ctx context.Context, u User, l PendingLink) erro
 		}
 		for _, other := range page {
 			of := func(id LinkedIdentity) bool { return id.Provider == l.Provider && id.Primary }
-			if other.Sub != u.Sub && other.Attributes[l.Attribute] == l.Value && slices.ContainsFunc(other.primaries(), of) {
+			if other.Sub != u.Sub && other.Attributes[l.Attribute] == l.Value && slices.ContainsFunc(other.Identities, of) {
 				return signedUp(fmt.Errorf("user %s", other.Sub))
 			}
 		}
@@ -245,7 +260,8 @@ type Unlinked struct {
 	Merged string
 }
 
-// UnlinkProvider ends the link between an identity and its user. Who signs in with the identity from then on is a new user. The identity that a
+// UnlinkProvider ends the link between an identity and its user, and the memberships that came with it alone. Who signs in with the identity
+// from then on is a new user, whatever the provider's policy of linking. The identity that a
 // user was made from is no link, and stays: without it the account would be nobody's and its name would still be taken. What
 // depends on the identity is for the caller to end (Broker.UnlinkProvider).
 // An identity that came by a merge leaves the destination: see Unlinked.Merged for the one that the merged user was made from; another one is nobody's afterwards.
@@ -274,13 +290,20 @@ func (d *Directory) UnlinkProvider(ctx context.Context, poolID string, src Sourc
 	}
 	out.User, err = d.putLink(ctx, u, func(u *User) error {
 		i := u.identity(src.Provider, src.Value)
+		if u.from(src.Provider, src.Value) >= 0 { // merged meanwhile
+			return errMerged
+		}
 		out.Own = i >= 0 && u.Identities[i].Primary
 		if i < 0 || out.Own {
 			return store.ErrUnchanged
 		}
-		u.Identities = slices.Delete(slices.Clone(u.Identities), i, i+1)
+		u.past(u.Identities[i], d.now())
+		u.unlink(i)
 		return nil
 	})
+	if errors.Is(err, errMerged) {
+		return d.UnlinkProvider(ctx, poolID, src)
+	}
 	if errors.Is(err, store.ErrUnchanged) {
 		if out.User = u; !out.Own {
 			err = absent("unlinked by somebody else", noUser)

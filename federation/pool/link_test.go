@@ -3,6 +3,7 @@ package pool_test
 import (
 	"errors"
 	"fmt"
+	"reflect"
 	"strings"
 	"sync"
 	"testing"
@@ -52,7 +53,7 @@ func TestLinksBySubject(t *testing.T) {
 		t.Fatalf("%+v, %v", r, err)
 	}
 	want := pool.LinkedIdentity{Provider: "Corp", ProviderType: "OIDC", Issuer: "https://idp.example", Subject: "A1", Created: f.clock.Now()}
-	if len(r.User.Identities) != 1 || r.User.Identities[0] != want {
+	if len(r.User.Identities) != 1 || !reflect.DeepEqual(r.User.Identities[0], want) {
 		t.Errorf("%+v", r.User.Identities)
 	}
 	if n := f.writes(func() { _, err = arrive(t, f, p, corp, "A1", attrs{"email": "jane@corp.example"}) }); err != nil || n != 0 {

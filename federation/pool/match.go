@@ -56,6 +56,17 @@ func (d *Directory) arrived(ctx context.Context, p Pool, in SignIn, e store.Entr
 	if !u.Enabled {
 		return SignInResult{}, fault.New(fault.Denied, "User is disabled.", fmt.Errorf("user %s is disabled", u.Sub))
 	}
+	r, err := d.joined(ctx, p, in, e, func(u *User) {
+		u.Links = slices.DeleteFunc(slices.Clone(u.Links), func(l PendingLink) bool { return slices.Contains(links, l) })
+	})
+	r.Matched = links[0].Claim
+	return r, err
+}
+
+// joined makes the identity one of the user's, in one write with its attributes and memberships and what change does. Errors: errLost, and errClaimed where the
+// identity is somebody's by now.
+func (d *Directory) joined(ctx context.Context, p Pool, in SignIn, e store.Entry[User], change func(*User)) (SignInResult, error) {
+	u := e.Value
 	in, err := in.onto(u, true)
 	if err != nil {
 		return SignInResult{}, err
@@ -65,15 +76,20 @@ func (d *Directory) arrived(ctx context.Context, p Pool, in SignIn, e store.Entr
 		return SignInResult{}, err
 	}
 	d.write(&u, in, m)
-	u.Links = slices.DeleteFunc(slices.Clone(u.Links), func(l PendingLink) bool { return slices.Contains(links, l) })
+	change(&u)
 	u.Identities = append(slices.Clone(u.Identities), LinkedIdentity{
 		Provider: in.Provider.Name, ProviderType: in.Provider.Type, Issuer: in.Issuer, Subject: in.Subject, Created: d.now(),
 	})
-	err = d.putSignedIn(ctx, p, e, &u)
+	settled, err := d.settle(ctx, u, len(u.Identities)-1, in)
+	if err != nil {
+		return SignInResult{}, err
+	}
+	u = settled.User
+	err = d.putSignedIn(ctx, p, in, e, &u)
 	if errors.Is(err, store.ErrTaken) {
 		return SignInResult{}, errClaimed // the identity: the same person, a moment earlier
 	}
-	return SignInResult{User: u, Changed: m.changed, Matched: links[0].Claim}, err
+	return SignInResult{User: u, Changed: m.changed, Groups: settled}, err
 }
 
 // write lays what a sign-in changes onto a user who is there.
@@ -86,13 +102,25 @@ func (d *Directory) write(u *User, in SignIn, m merged) {
 
 // putSignedIn writes what a sign-in changed of e. A new address that the provider vouches for becomes a name as the pool's settings have it, and
 // nothing else: people may choose freely what some providers say of them. What is a local user's name already stays theirs, and says
-// nothing against this person. Errors: errLost.
-func (d *Directory) putSignedIn(ctx context.Context, p Pool, e store.Entry[User], u *User) error {
-	p.settleAliases(e.Value, u, claimVerified)
-	_, err := d.users().Put(ctx, u, e.Version)
+// nothing against this person. The same goes for a value that another user claims for linking. Errors: errLost.
+func (d *Directory) putSignedIn(ctx context.Context, p Pool, in SignIn, e store.Entry[User], u *User) error {
+	put := func(may claims, keys []string) error {
+		p.settleAliases(e.Value, u, may)
+		for _, name := range keys {
+			if !slices.Contains(u.LinkKeys, name) {
+				u.LinkKeys = append(slices.Clone(u.LinkKeys), name)
+			}
+		}
+		_, err := d.users().Put(ctx, u, e.Version)
+		return err
+	}
+	keys := in.linkKeys(*u)
+	err := put(claimVerified, keys)
+	if errors.Is(err, store.ErrTaken) && len(keys) > 0 {
+		err = put(claimVerified, nil)
+	}
 	if errors.Is(err, store.ErrTaken) {
-		p.settleAliases(e.Value, u, claimNone)
-		_, err = d.users().Put(ctx, u, e.Version)
+		err = put(claimNone, nil)
 	}
 	if errors.Is(err, store.ErrConflict) {
 		return errLost

@@ -13,7 +13,7 @@ import (
 // A membership is the group's id in the user's document: it ends with the user, and tokens need no read for it. The group's document
 // alone decides whether an id means anything.
 
-// AddToGroup puts a user into a group; one who is in it stays. Errors: fault.NotFound for either, fault.TooLarge with ErrLimit where the user is
+// AddToGroup puts a user into a group; one who is in it stays, and from then on also where a provider gave it that gives it no more. Errors: fault.NotFound for either, fault.TooLarge with ErrLimit where the user is
 // in MaxUserGroups.
 func (d *Directory) AddToGroup(ctx context.Context, poolID, sub, name string) error {
 	g, u, err := d.membership(ctx, poolID, sub, name)
@@ -22,18 +22,17 @@ func (d *Directory) AddToGroup(ctx context.Context, poolID, sub, name string) er
 	}
 	var full error
 	_, err = d.updateUser(ctx, poolID, u.Sub, func(u *User) error {
-		if slices.Contains(u.Groups, g.GID) {
+		if slices.Contains(u.Groups, g.GID) && u.administrators(g.GID) {
 			return store.ErrUnchanged
 		}
-		kept, err := d.live(ctx, *u)
-		if err != nil {
+		if err := d.prune(ctx, u); err != nil {
 			return err
 		}
-		if len(kept) >= MaxUserGroups {
+		if len(u.Groups) >= MaxUserGroups && !slices.Contains(u.Groups, g.GID) {
 			full = fault.New(fault.TooLarge, "The user is in the largest number of groups: 100.", ErrLimit)
 			return full
 		}
-		u.Groups = append(kept, g.GID)
+		u.grant(g.GID, d.now())
 		return nil
 	})
 	if full != nil {
@@ -53,7 +52,8 @@ func (d *Directory) AddToGroup(ctx context.Context, poolID, sub, name string) er
 	return errors.Join(absent(fmt.Sprintf("group %q was deleted meanwhile", name), noGroup), d.leave(ctx, poolID, u.Sub, g.GID))
 }
 
-// RemoveFromGroup takes a user out of a group; one who is not in it is no error. Errors: fault.NotFound for either.
+// RemoveFromGroup takes a user out of a group, whoever gave it; one who is not in it is no error. A provider that gives it puts the user
+// into it again at the next sign-in. Errors: fault.NotFound for either.
 func (d *Directory) RemoveFromGroup(ctx context.Context, poolID, sub, name string) error {
 	g, u, err := d.membership(ctx, poolID, sub, name)
 	if err != nil {
@@ -75,38 +75,26 @@ func (d *Directory) membership(ctx context.Context, poolID, sub, name string) (G
 // leave takes a group's id out of a user, and with it those of groups that are gone.
 func (d *Directory) leave(ctx context.Context, poolID, sub, gid string) error {
 	_, err := d.updateUser(ctx, poolID, sub, func(u *User) error {
-		i := slices.Index(u.Groups, gid)
-		if i < 0 {
+		if !slices.Contains(u.Groups, gid) {
 			return store.ErrUnchanged
 		}
-		u.Groups = slices.Delete(u.Groups, i, i+1)
-		var err error
-		u.Groups, err = d.live(ctx, *u)
-		return err
+		u.forget(func(g string) bool { return g == gid })
+		return d.prune(ctx, u)
 	})
 	return err
 }
 
-// live returns the ids of a user's groups without those of deleted groups. The user has been read before: a group that a list
-// which is read after that does not have was there when the user joined it, so it was deleted. The cache may be older than the user and
-// is asked only for what it knows.
-func (d *Directory) live(ctx context.Context, u User) ([]string, error) {
-	known, err := d.GroupsOf(ctx, u)
-	if err != nil || len(known) == len(u.Groups) {
-		return slices.Clone(u.Groups), err
+// prune takes groups out of a user that were deleted. The user has been read before: see tableFor.
+func (d *Directory) prune(ctx context.Context, u *User) error {
+	t, err := d.tableFor(ctx, *u)
+	if err == nil && t.complete {
+		u.forget(func(gid string) bool { _, there := t.byID[gid]; return !there })
 	}
-	all, err := d.groupsByID(ctx, u.PoolID)
-	if err != nil {
-		return nil, err
-	}
-	return slices.DeleteFunc(slices.Clone(u.Groups), func(gid string) bool {
-		_, there := all[gid]
-		return !there
-	}), nil
+	return err
 }
 
 // UsersInGroup returns a page of up to limit (1 to 1,000) users of a group in the order of their names, and the cursor of the next page,
-// "" at the end. Errors: fault.NotFound, fault.Invalid for a limit or a cursor that is not valid.
+// "" at the end. A page may be shorter than limit before the end. Errors: fault.NotFound, fault.Invalid for a limit or a cursor that is not valid.
 func (d *Directory) UsersInGroup(ctx context.Context, poolID, name, after string, limit int) ([]User, string, error) {
 	g, err := d.Group(ctx, poolID, name)
 	if err != nil {
@@ -124,5 +112,13 @@ func (d *Directory) UsersInGroup(ctx context.Context, poolID, name, after string
 	if err != nil {
 		return nil, "", storeFault("list users in a group", err, noGroup)
 	}
-	return values(page), d.sealCursor(next, of), nil
+	users := values(page)
+	var lapsed map[string]bool
+	users = slices.DeleteFunc(users, func(u User) bool {
+		if err == nil {
+			lapsed, err = d.lapsed(ctx, u)
+		}
+		return lapsed[g.GID]
+	})
+	return users, d.sealCursor(next, of), err
 }

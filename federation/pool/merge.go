@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -49,8 +50,8 @@ func (m Merge) Changes() []AttributeChange {
 // Identities are those that sign in as the destination by the merge, and no longer after an undoing.
 func (m Merge) Identities() []LinkedIdentity {
 	for _, side := range []User{m.After, m.Into} {
-		if i := side.mergedIndex(m.Other.Sub); i >= 0 {
-			return side.Merged[i].Identities
+		if side.Absorbed(m.Other.Sub) {
+			return side.via(m.Other.Sub)
 		}
 	}
 	return m.Other.Identities
@@ -178,11 +179,12 @@ func (d *Directory) mergeOnce(ctx context.Context, p Pool, to string, m MergedUs
 	entry := out.After.Merged[out.After.mergedIndex(m.Sub)]
 	out.OtherAfter.MergedInto = &MergedInto{ID: entry.ID, Sub: to, By: entry.By, At: entry.At}
 	out.OtherAfter.SignedOutAt = d.Now().UTC()
+	out.OtherAfter.LinkKeys = nil // nobody is to find a user by them who is in no list
 	if dryRun {
 		return out, nil
 	}
 	*begun = true // also where the answer is lost
-	if err := d.putSignedIn(ctx, p, a, &out.After); err != nil {
+	if err := d.putSignedIn(ctx, p, SignIn{}, a, &out.After); err != nil {
 		return out, err
 	}
 	if _, err := d.users().Put(ctx, &out.OtherAfter, b.Version); err != nil {
@@ -228,9 +230,7 @@ func (d *Directory) mergeable(ctx context.Context, a, b User) error {
 	case !b.Enabled:
 		return refuseMerge("The user is disabled: merged, the person could sign in. Enable the user first, or delete it.")
 	}
-	if i := a.mergedIndex(b.Sub); i >= 0 { // begun before, and not finished
-		a.Merged = slices.Delete(slices.Clone(a.Merged), i, i+1)
-	}
+	a, _ = a.withdraw(b.Sub) // begun before, and not finished
 	if a.places()+max(1, len(b.Identities)) > maxIdentities {
 		return fault.New(fault.TooLarge, "Together the users have more than the largest number of identities: 5.", ErrLimit)
 	}
@@ -244,26 +244,45 @@ func (d *Directory) absorb(ctx context.Context, p Pool, a, b User, m MergedUser)
 		m.ID, m.At, m.By = a.Merged[i].ID, a.Merged[i].At, a.Merged[i].By // so that two who do the same agree
 		a, _ = a.withdraw(b.Sub)
 	}
-	m.Username, m.Identities = b.Username, slices.Clone(b.Identities)
-	var err error
-	if a.Groups, err = d.live(ctx, a); err != nil {
+	m.Username = b.Username
+	if err := errors.Join(d.prune(ctx, &a), d.prune(ctx, &b)); err != nil {
 		return a, err
 	}
-	joins, err := d.live(ctx, b)
-	if err != nil {
-		return a, err
-	}
-	m.Groups = without(joins, a.Groups)
-	if a.Groups = append(a.Groups, m.Groups...); len(a.Groups) > MaxUserGroups {
+	if m.Groups = a.takeGroups(b, m.At); len(a.Groups) > MaxUserGroups {
 		return a, fault.New(fault.TooLarge, "Together the users are in more than the largest number of groups: 100.", ErrLimit)
 	}
-	if len(a.Groups) == 0 {
-		a.Groups = nil
+	for _, l := range b.Identities {
+		l.Via = b.Sub
+		a.Identities = append(slices.Clone(a.Identities), l)
+	}
+	for _, l := range b.Past { // no policy gets by a merge
+		if !a.refuses(l.Provider, l.Subject) {
+			a.Past = append(slices.Clone(a.Past), l)
+		}
 	}
 	m.Values = p.fill(&a, b)
 	a.Merged = append(slices.Clone(a.Merged), m)
 	a.Modified = d.now()
 	return a, nil
+}
+
+// takeGroups puts u into the groups of b, and returns those that are on the word of an administrator from now on. What providers gave comes with
+// their identities.
+func (u *User) takeGroups(b User, at time.Time) []string {
+	var granted []string
+	for _, gid := range b.Groups {
+		has := slices.Contains(u.Groups, gid)
+		switch {
+		case b.administrators(gid) && !(has && u.administrators(gid)):
+			granted = append(granted, gid)
+			u.grant(gid, at)
+		case has && u.administrators(gid):
+			u.grant(gid, time.Time{}) // in so many words, now that there is another source
+		case !has:
+			u.Groups = append(slices.Clone(u.Groups), gid)
+		}
+	}
+	return granted
 }
 
 // fill gives a the values of b that it has none of, and returns which.

@@ -34,8 +34,8 @@ func (f *fixture) documents(t *testing.T) map[string]pool.User {
 	return out
 }
 
-// turns is an engine on which one caller at a time makes one call; whose turn it is, the seed says. So an order of all calls that was wrong can be had again.
-type turns struct {
+// callTurns is an engine on which one caller at a time makes one call; whose turn it is, the seed says. So an order of all calls that was wrong can be had again.
+type callTurns struct {
 	store.Engine
 	order *rand.Rand
 }
@@ -48,45 +48,45 @@ type turnKey struct{}
 // caller is one of those who take turns.
 type caller struct{ ask, go_ chan struct{} }
 
-func (e *turns) wait(ctx context.Context) {
+func (e *callTurns) wait(ctx context.Context) {
 	if c, ok := ctx.Value(turnKey{}).(*caller); ok {
 		c.ask <- struct{}{}
 		<-c.go_
 	}
 }
 
-func (e *turns) Get(ctx context.Context, kind, key string) (store.Doc, error) {
+func (e *callTurns) Get(ctx context.Context, kind, key string) (store.Doc, error) {
 	e.wait(ctx)
 	return e.Engine.Get(ctx, kind, key)
 }
 
-func (e *turns) GetBy(ctx context.Context, kind, unique string) (store.Doc, error) {
+func (e *callTurns) GetBy(ctx context.Context, kind, unique string) (store.Doc, error) {
 	e.wait(ctx)
 	return e.Engine.GetBy(ctx, kind, unique)
 }
 
-func (e *turns) Put(ctx context.Context, kind string, d store.Doc) (uint64, error) {
+func (e *callTurns) Put(ctx context.Context, kind string, d store.Doc) (uint64, error) {
 	e.wait(ctx)
 	return e.Engine.Put(ctx, kind, d)
 }
 
-func (e *turns) Take(ctx context.Context, kind, key string) (store.Doc, error) {
+func (e *callTurns) Take(ctx context.Context, kind, key string) (store.Doc, error) {
 	e.wait(ctx)
 	return e.Engine.Take(ctx, kind, key)
 }
 
-func (e *turns) Delete(ctx context.Context, kind, key string) error {
+func (e *callTurns) Delete(ctx context.Context, kind, key string) error {
 	e.wait(ctx)
 	return e.Engine.Delete(ctx, kind, key)
 }
 
-func (e *turns) List(ctx context.Context, kind, index, after string, limit int) ([]store.Doc, error) {
+func (e *callTurns) List(ctx context.Context, kind, index, after string, limit int) ([]store.Doc, error) {
 	e.wait(ctx)
 	return e.Engine.List(ctx, kind, index, after, limit)
 }
 
 // run lets all do what they do, call by call, in the order that the seed gives, and returns what each returned.
-func (e *turns) run(ctx context.Context, all ...func(context.Context) error) []error {
+func (e *callTurns) run(ctx context.Context, all ...func(context.Context) error) []error {
 	callers := make([]*caller, len(all))
 	done := make([]chan struct{}, len(all))
 	errs := make([]error, len(all))
@@ -266,7 +266,7 @@ func TestMergesInEveryOrder(t *testing.T) {
 				if seed%2 == 1 { // everything again, on what is merged already
 					m.merge(t, a, b)
 				}
-				e := &turns{Engine: m.engine.Engine, order: rand.New(rand.NewPCG(seed, 1))}
+				e := &callTurns{Engine: m.engine.Engine, order: rand.New(rand.NewPCG(seed, 1))}
 				var steps []func(context.Context) error
 				for _, step := range all {
 					d := m.node()

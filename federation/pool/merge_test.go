@@ -168,7 +168,7 @@ func (m *merging) isOne(t *testing.T) {
 		}
 	}
 	u := m.user(t, m.b.Sub)
-	if all := u.AllIdentities(); len(all) != 2 || !all[0].Primary || all[1].Primary || all[1].Subject != "ada-2" || len(u.Identities) != 1 {
+	if all := u.AllIdentities(); len(all) != 2 || !all[0].Primary || all[1].Primary || all[1].Subject != "ada-2" || all[1].Via != m.b.Sub {
 		t.Errorf("identities %+v", all)
 	}
 	if u.Sources["email"].Provider != "Other" || u.Sources["name"].Provider != "Corp" {

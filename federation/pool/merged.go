@@ -30,14 +30,13 @@ type MergedInto struct {
 
 // MergedUser is what the document of a user says of another one who was merged into it.
 type MergedUser struct {
-	ID         string           `json:"id"` // of the merge
-	Sub        string           `json:"sub"`
-	Username   string           `json:"username"`
-	Identities []LinkedIdentity `json:"ids,omitempty"` // copies: their unique values are held by the document that they came from
+	ID       string `json:"id"` // of the merge
+	Sub      string `json:"sub"`
+	Username string `json:"username"`
 	// Values are what the other one wrote here, by attribute: at the merge, and at sign-ins with its identities since. A verified flag stands
 	// with its address.
 	Values map[string]MergedValue `json:"values,omitempty"`
-	Groups []string               `json:"groups,omitempty"` // ids of the groups that came with the other one
+	Groups []string               `json:"groups,omitempty"` // ids of the groups that an administrator had given the other one
 	By     string                 `json:"by,omitempty"`
 	At     time.Time              `json:"at"`
 }
@@ -75,27 +74,20 @@ func (u User) mergedIndex(sub string) int {
 	return slices.IndexFunc(u.Merged, func(m MergedUser) bool { return m.Sub == sub })
 }
 
-func (m MergedUser) identity(provider, subject string) int {
-	return slices.IndexFunc(m.Identities, func(l LinkedIdentity) bool { return l.Provider == provider && l.Subject == subject })
-}
-
 // from returns the place in Merged of the user that the identity came with, -1 where it is the user's own.
 func (u User) from(provider, subject string) int {
-	return slices.IndexFunc(u.Merged, func(m MergedUser) bool { return m.identity(provider, subject) >= 0 })
+	i := u.identity(provider, subject)
+	if i < 0 || u.Identities[i].Via == "" {
+		return -1
+	}
+	return u.mergedIndex(u.Identities[i].Via)
 }
 
-// AllIdentities are the user's identities with those of the users who were merged into it. Of these none is the primary one: that is what the
-// user was made from.
+// AllIdentities are the user's identities. Of those that came by a merge none is the primary one: that is what the user was made from.
 func (u User) AllIdentities() []LinkedIdentity {
-	if len(u.Merged) == 0 {
-		return u.Identities
-	}
 	all := slices.Clone(u.Identities)
-	for _, m := range u.Merged {
-		for _, l := range m.Identities {
-			l.Primary = false
-			all = append(all, l)
-		}
+	for i := range all {
+		all[i].Primary = all[i].Primary && all[i].Via == ""
 	}
 	return all
 }
@@ -103,13 +95,23 @@ func (u User) AllIdentities() []LinkedIdentity {
 // IdentitySince reports whether the user may sign in with that identity, and since when it may where it came by a merge: what it gave before that,
 // it gave to somebody else, or in an earlier merge that was undone. Of the user's own identities the time is zero.
 func (u User) IdentitySince(provider, subject string) (since time.Time, ok bool) {
-	if u.identity(provider, subject) >= 0 {
+	i := u.identity(provider, subject)
+	if i < 0 {
+		return time.Time{}, false
+	}
+	if u.Identities[i].Via == "" {
 		return time.Time{}, true
 	}
-	if i := u.from(provider, subject); i >= 0 {
-		return u.Merged[i].At, true
+	m := u.mergedIndex(u.Identities[i].Via)
+	if m < 0 {
+		return time.Time{}, false
 	}
-	return time.Time{}, false
+	return u.Merged[m].At, true
+}
+
+// via are the identities that came with the user of that sub.
+func (u User) via(sub string) []LinkedIdentity {
+	return slices.DeleteFunc(slices.Clone(u.Identities), func(l LinkedIdentity) bool { return l.Via != sub })
 }
 
 // Absorbed reports whether the user of that sub was merged into u.
@@ -223,7 +225,9 @@ func (d *Directory) dropIdentity(ctx context.Context, e store.Entry[User], provi
 	if i < 0 || u.Identities[i].Primary {
 		return fault.New(fault.Internal, "Something went wrong on our side.", errors.New("an identity that cannot be taken from its user"))
 	}
-	u.Identities, u.Modified = slices.Delete(slices.Clone(u.Identities), i, i+1), d.now()
+	u.past(u.Identities[i], d.now())
+	u.unlink(i)
+	u.Modified = d.now()
 	return lost(d.users().Put(ctx, &u, e.Version))
 }
 
@@ -231,16 +235,9 @@ func (d *Directory) dropIdentity(ctx context.Context, e store.Entry[User], provi
 func (u User) places() int {
 	n := len(u.Identities) + len(u.Links)
 	for _, m := range u.Merged {
-		n += max(1, len(m.Identities))
+		if len(u.via(m.Sub)) == 0 {
+			n++
+		}
 	}
 	return n
-}
-
-// primaries are the identities that the user, and those merged into it, were made from.
-func (u User) primaries() []LinkedIdentity {
-	all := slices.Clone(u.Identities)
-	for _, m := range u.Merged {
-		all = append(all, m.Identities...)
-	}
-	return slices.DeleteFunc(all, func(l LinkedIdentity) bool { return !l.Primary })
 }

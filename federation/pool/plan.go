@@ -86,7 +86,7 @@ func (d *Directory) Plan(ctx context.Context, spec Spec) (*Plan, error) {
 		if err != nil {
 			return nil, err
 		}
-		if err := pl.planGroups(ctx, pp); err != nil {
+		if err := errors.Join(pl.planGroups(ctx, pp), pl.planGroupRules(ctx, pp)); err != nil {
 			return nil, err
 		}
 		if err := pl.planClients(ctx, pp, providers, servers); err != nil {

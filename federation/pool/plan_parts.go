@@ -37,6 +37,7 @@ func (pl *planner) planProviders(ctx context.Context, pp poolPlan) ([]IdentityPr
 					"changes, while users stay linked by their subject: the new issuer must give the same subjects to the same people")
 			}
 		}
+		warnOfProofs(&warnings, want, old.Value)
 		(*Problems)(&pl.plan.Warnings).under(path, warnings)
 		final = append(final, want)
 		want.Created = old.Value.Created
@@ -55,8 +56,8 @@ func (pl *planner) distinctProviders(path string, wanted, others []IdentityProvi
 	names, looks, idents := map[string]bool{}, map[string]string{}, map[string]bool{}
 	for _, o := range others {
 		names[foldName(o.Name)], looks[lookName(o.Name)] = true, o.Name
-		for _, s := range o.Identifiers {
-			idents[FoldDomain(s)] = true
+		for _, s := range o.identifiers() {
+			idents[s] = true
 		}
 	}
 	for i, w := range wanted {
@@ -72,9 +73,14 @@ func (pl *planner) distinctProviders(path string, wanted, others []IdentityProvi
 				pl.problems.add(at(path+".IdpIdentifiers", j), "another identity provider of the user pool has this identifier")
 			}
 		}
+		for _, t := range w.trustedDomains() {
+			if idents[t.domain] {
+				pl.problems.add(path+"."+entry("ProviderDetails", detailTrustedDomains), "another identity provider of the user pool has one of these domains, or has it among its identifiers")
+			}
+		}
 		// Repetitions within one provider are found where it is validated.
-		for _, s := range w.Identifiers {
-			idents[FoldDomain(s)] = true
+		for _, s := range w.identifiers() {
+			idents[s] = true
 		}
 	}
 }

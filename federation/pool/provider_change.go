@@ -97,7 +97,8 @@ func (d *Directory) ChangeProvider(ctx context.Context, poolID, name string, c P
 var unprobed = []string{
 	"client_id", "client_secret", "private_key", "private_key_id", "key_id", "team_id", "token_endpoint_auth_method", "client_assertion_audience",
 	"authorize_scopes", "attributes_request_method", "attributes_url_add_attributes", "token_request_method", "native_client_ids", "clock_skew_seconds",
-	detailCallback, detailDataDeletion, detailKeepTokens, detailTokenClients,
+	detailCallback, detailDataDeletion, detailKeepTokens, detailTokenClients, detailLinkUsers, detailTrustedDomains, detailLinkSources,
+	detailGroupClaim, detailGroupRules, detailGroupAbsent, "group_overage", "graph_url",
 	"IDPInit", "IDPSignout", "EncryptedResponses", "RequestSigningAlgorithm", "ForceAuthn", "NameIDFormat", "SubjectAttribute", "SPEntityID",
 	"RequestedAuthnContext", "AuthnContextComparison", "ClockSkewSeconds", "MaxElements", "DefaultClientId", "DefaultRedirectURI",
 	"ActiveEncryptionCertificate", "SSORedirectBindingURI", "SLORedirectBindingURI", // which have no effect

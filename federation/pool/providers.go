@@ -52,6 +52,9 @@ func (d *Directory) ProviderByIdentifier(ctx context.Context, poolID, identifier
 	key := providerIdentKey(poolID, identifier)
 	p, err := d.providerCache.get(d.Now(), d.age(), key, func() (IdentityProvider, error) {
 		e, err := d.providers().GetBy(ctx, key)
+		if err == nil && !e.Value.hasIdentifier(identifier) { // it is a trusted domain, and leads nobody to the provider
+			err = store.ErrNotFound
+		}
 		return e.Value, err
 	})
 	if err != nil {
@@ -67,6 +70,9 @@ func (d *Directory) CreateProvider(ctx context.Context, ip IdentityProvider) (Id
 		return IdentityProvider{}, err
 	}
 	if err := d.probe(ctx, ip, IdentityProvider{}); err != nil {
+		return IdentityProvider{}, err
+	}
+	if err := d.proveSaved(ctx, ip, IdentityProvider{}); err != nil {
 		return IdentityProvider{}, err
 	}
 	return ip, d.putProvider(ctx, &ip, 0)
@@ -98,6 +104,9 @@ func (d *Directory) replaceProvider(ctx context.Context, ip IdentityProvider, ol
 		return IdentityProvider{}, err
 	}
 	if err := d.probe(ctx, ip, old.Value); err != nil {
+		return IdentityProvider{}, err
+	}
+	if err := d.proveSaved(ctx, ip, old.Value); err != nil {
 		return IdentityProvider{}, err
 	}
 	ip.Created, ip.Modified = old.Value.Created, old.Value.Modified
@@ -145,6 +154,9 @@ func (d *Directory) checkProvider(ctx context.Context, ip IdentityProvider) erro
 // validateProvider is ValidateProvider and the check of the details.
 func (d *Directory) validateProvider(ip IdentityProvider, p Pool) (problems, warnings Problems) {
 	problems, warnings = ValidateProvider(ip, p)
+	if ip.LinkPolicy().Kind == LinkAsk && !d.AskPeople {
+		problems = append(problems, Problem{Path: entry("ProviderDetails", detailLinkUsers), Message: "ask is not possible yet: nothing asks people in this release. Use none, and link users as an administrator"})
+	}
 	if d.CheckProvider != nil {
 		problems = append(problems, d.CheckProvider(ip)...)
 	}
@@ -169,7 +181,7 @@ func (d *Directory) putProvider(ctx context.Context, ip *IdentityProvider, versi
 			return taken("The name can be taken for that of another identity provider of the user pool.", operation,
 				fmt.Errorf("%w: %q looks like %q: %w", ErrLooksAlike, ip.Name, holder.Value.Name, err))
 		}
-		return taken("Another identity provider of the user pool has one of these identifiers.", operation, err)
+		return taken("Another identity provider of the user pool has one of these identifiers or trusted domains.", operation, err)
 	case errors.Is(err, store.ErrConflict) && version == 0:
 		return taken("An identity provider of this name exists already.", operation, fmt.Errorf("%w: %w", ErrProviderExists, err))
 	case err != nil || version != 0:

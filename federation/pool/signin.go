@@ -37,11 +37,15 @@ type SignIn struct {
 	// Exact are, for mapped attributes, the claims that are one text, as the provider sent them: by these a link that an administrator
 	// made may wait for the identity (Directory.LinkProvider).
 	Exact map[string]string
+	// Alone: the person was asked and wants a user of their own, whatever the provider's policy of linking.
+	Alone bool
 	// Clear names the attributes to remove, unless Attributes has a value for them.
 	Clear []string
 	// Map, where it is set, says what the identity's claims mean for the user as it is now, of whom it is told in Input, and what it returns is
 	// taken for Attributes and Clear. It is asked in every round, since rules may look at what another writer has changed.
 	Map func(mapping.Input) (mapping.Result, error)
+	// Groups is what the provider's group rules made of the claims, without an error; nil where it has no rules, so that what it gave before goes.
+	Groups *mapping.GroupResult
 }
 
 // onto returns the sign-in with what its claims mean for u. first: the identity has not signed in before.
@@ -57,9 +61,11 @@ func (in SignIn) onto(u User, first bool) (SignIn, error) {
 // SignInResult is the pool user of a SignIn.
 type SignInResult struct {
 	User    User
-	Created bool     // this very call created the user
-	Changed []string // attributes whose value this call wrote, sorted
-	Matched string   // the claim by which the identity was found to be the one that the user waited for; "" otherwise
+	Created bool       // this very call created the user
+	Changed []string   // attributes whose value this call wrote, sorted
+	Matched string     // the claim by which the identity was found to be the one that the user waited for; "" otherwise
+	Linked  LinkPolicy // by which this very call linked the identity to a user who was there; the zero value otherwise
+	Groups  GroupSettlement
 }
 
 // The retries of one sign-in. Each lost round means that another writer won one; a claim without a holder is waited for,
@@ -139,13 +145,13 @@ func (d *Directory) unknown(ctx context.Context, p Pool, in SignIn) (SignInResul
 	case err == nil:
 		return d.arrived(ctx, p, in, e, links)
 	case errors.Is(err, store.ErrNotFound):
-		return d.first(ctx, p, in)
+		return d.byPolicy(ctx, p, in)
 	}
 	return SignInResult{}, err
 }
 
-// first creates the user of an identity that nobody has.
-func (d *Directory) first(ctx context.Context, p Pool, in SignIn) (SignInResult, error) {
+// first creates the user of an identity that nobody has. keys are the attributes whose values it claims.
+func (d *Directory) first(ctx context.Context, p Pool, in SignIn, keys []string) (SignInResult, error) {
 	in, err := in.onto(User{}, true)
 	if err != nil {
 		return SignInResult{}, err
@@ -161,17 +167,22 @@ func (d *Directory) first(ctx context.Context, p Pool, in SignIn) (SignInResult,
 	now := d.now()
 	u := User{
 		PoolID: p.ID, Sub: sub.String(), Username: federatedUsername(in.Provider.Name, in.Subject),
-		Status: StatusExternalProvider, Enabled: true, Attributes: m.attrs, Created: now, Modified: now,
+		Status: StatusExternalProvider, Enabled: true, Attributes: m.attrs, LinkKeys: keys, Created: now, Modified: now,
 		Identities: []LinkedIdentity{{
 			Provider: in.Provider.Name, ProviderType: in.Provider.Type, Issuer: in.Issuer,
 			Subject: in.Subject, Primary: true, Created: now,
 		}},
 	}
 	u.setSources(m.changed, func(name string) ValueSource { return in.source(name, now) })
+	settled, err := d.settle(ctx, u, 0, in)
+	if err != nil {
+		return SignInResult{}, err
+	}
+	u = settled.User
 	_, err = d.users().Put(ctx, &u, 0)
 	if err == nil {
 		err = d.created(ctx, p.ID, func(ctx context.Context) error { return d.users().Delete(ctx, userKey(u.PoolID, u.Sub)) })
-		return SignInResult{User: u, Created: true, Changed: m.changed}, err
+		return SignInResult{User: u, Created: true, Changed: m.changed, Groups: settled}, err
 	}
 	if !errors.Is(err, store.ErrTaken) && !errors.Is(err, store.ErrConflict) {
 		return SignInResult{}, err
@@ -205,16 +216,23 @@ func (d *Directory) returning(ctx context.Context, p Pool, in SignIn, e store.En
 	if err != nil {
 		return SignInResult{}, err
 	}
-	if len(m.changed) == 0 && !unsaid {
-		return SignInResult{User: u}, nil
+	settled, err := d.settle(ctx, u, i, in)
+	if err != nil {
+		return SignInResult{}, err
+	}
+	u = settled.User
+	if len(m.changed) == 0 && !unsaid && !settled.Changed {
+		return SignInResult{User: u, Groups: settled}, nil
 	}
 	if unsaid {
 		u.Identities = slices.Clone(u.Identities)
 		u.Identities[i].Issuer = in.Issuer
 	}
-	d.write(&u, in, m)
-	err = d.putSignedIn(ctx, p, e, &u)
-	return SignInResult{User: u, Changed: m.changed}, err
+	if len(m.changed) > 0 || unsaid { // a membership is not the user's own data, and no modification
+		d.write(&u, in, m)
+	}
+	err = d.putSignedIn(ctx, p, in, e, &u)
+	return SignInResult{User: u, Changed: m.changed, Groups: settled}, err
 }
 
 // federatedUsername is <ProviderName>_<subject>. A subject that cannot be part of a user name (UsernameType: at most 128

@@ -110,9 +110,9 @@ func sourcedUser() pool.User {
 // mergedUser has another one merged into it.
 func mergedUser() pool.User {
 	u := fullUser()
+	u.Identities = append(u.Identities, pool.LinkedIdentity{Provider: "Other", ProviderType: "SAML", Subject: "B2", Primary: true, Created: created, Via: "0b9c5a7e-6a52-4a39-9d5f-0d1f6f0a3c58"})
 	u.Merged = []pool.MergedUser{{
 		ID: "9f0c5a7e-6a52-4a39-9d5f-0d1f6f0a3c57", Sub: "0b9c5a7e-6a52-4a39-9d5f-0d1f6f0a3c58", Username: "Other_B2", By: "weir user merge", At: modified, Groups: []string{"0123456789abcdef"},
-		Identities: []pool.LinkedIdentity{{Provider: "Other", ProviderType: "SAML", Subject: "B2", Primary: true, Created: created}},
 		Values: map[string]pool.MergedValue{
 			"name":  {Value: "Jane", Before: "J", Edited: true, Source: &pool.ValueSource{Kind: pool.FromAdmin, At: created}},
 			"email": {Value: "jane@other.example", Flag: "true", FlagBefore: "false", Before: "Jane@example.com"},

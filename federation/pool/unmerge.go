@@ -119,7 +119,7 @@ func (d *Directory) forget(ctx context.Context, p Pool, sub, other string) error
 			return nil
 		}
 		u.Modified = d.now()
-		if err := d.putSignedIn(ctx, p, e, &u); !errors.Is(err, errLost) {
+		if err := d.putSignedIn(ctx, p, SignIn{}, e, &u); !errors.Is(err, errLost) {
 			return err
 		}
 	}
@@ -138,7 +138,16 @@ func (u User) withdraw(other string) (out User, there bool) {
 	if len(u.Merged) == 0 {
 		u.Merged = nil
 	}
-	u.Groups = without(u.Groups, m.Groups)
+	u.leaveGroups(m.Groups)
+	for i := u.viaIndex(other); i >= 0; i = u.viaIndex(other) {
+		u.unlink(i) // and what its provider gave
+	}
+	if len(u.Groups) == 0 {
+		u.Groups = nil
+	}
+	if len(u.Identities) == 0 {
+		u.Identities = nil
+	}
 	u.Attributes, u.Sources = maps.Clone(u.Attributes), maps.Clone(u.Sources)
 	for name, was := range m.Values {
 		flag := flagOf[name]
@@ -153,6 +162,19 @@ func (u User) withdraw(other string) (out User, there bool) {
 		}
 	}
 	return u, true
+}
+
+func (u User) viaIndex(sub string) int {
+	return slices.IndexFunc(u.Identities, func(l LinkedIdentity) bool { return l.Via == sub })
+}
+
+// leaveGroups takes an administrator's word for groups back.
+func (u *User) leaveGroups(granted []string) {
+	u.Granted = slices.DeleteFunc(slices.Clone(u.Granted), func(g GrantedGroup) bool { return slices.Contains(granted, g.GID) })
+	if len(u.Granted) == 0 {
+		u.Granted = nil
+	}
+	u.Groups = slices.DeleteFunc(slices.Clone(u.Groups), func(gid string) bool { return slices.Contains(granted, gid) && !u.givenBy(gid) })
 }
 
 // restore puts back what was there before a value, and the flag that belongs to it.
@@ -238,20 +260,18 @@ func (u *User) noteMerged(before User, provider, subject string, changed []strin
 // this user was made from is left to UnmergeUser: its name would be taken for ever.
 func (d *Directory) unlinkMerged(ctx context.Context, out Unlinked, u User, m MergedUser) (Unlinked, error) {
 	out.User = u
-	if m.Identities[m.identity(out.Provider, out.Subject)].Primary {
+	if u.Identities[u.identity(out.Provider, out.Subject)].Primary {
 		out.Merged = m.Sub
 		return out, nil
 	}
 	var err error
 	out.User, err = d.putLink(ctx, u, func(u *User) error {
-		i := u.mergedIndex(m.Sub)
-		if i < 0 || u.Merged[i].identity(out.Provider, out.Subject) < 0 {
+		i := u.identity(out.Provider, out.Subject)
+		if i < 0 || u.Identities[i].Via != m.Sub {
 			return absent("unlinked by somebody else", noUser)
 		}
-		u.Merged = slices.Clone(u.Merged)
-		ids := slices.Clone(u.Merged[i].Identities)
-		j := u.Merged[i].identity(out.Provider, out.Subject)
-		u.Merged[i].Identities = slices.Delete(ids, j, j+1)
+		u.past(u.Identities[i], d.now())
+		u.unlink(i)
 		return nil
 	})
 	if err != nil {

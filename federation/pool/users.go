@@ -27,7 +27,9 @@ func (d *Directory) users() *store.Kind[User] {
 func userKeys(u *User) store.Keys {
 	k := store.Keys{Key: userKey(u.PoolID, u.Sub), Unique: []string{usernameKey(u.PoolID, u.Username)}}
 	for _, id := range u.Identities {
-		k.Unique = append(k.Unique, identityKey(u.PoolID, id.Provider, id.Subject))
+		if id.Via == "" {
+			k.Unique = append(k.Unique, identityKey(u.PoolID, id.Provider, id.Subject))
+		}
 	}
 	for _, l := range u.Links {
 		k.Unique = append(k.Unique, l.key(u.PoolID))
@@ -43,6 +45,11 @@ func userKeys(u *User) store.Keys {
 	if u.MergedInto != nil { // lists have the destination
 		k.Index = append(k.Index, indexPrefix(mergedIndex, u.PoolID, u.MergedInto.Sub))
 		return k
+	}
+	for _, name := range u.LinkKeys {
+		if linkForm(name, u.Attributes[name]) != "" {
+			k.Unique = append(k.Unique, linkValueKey(u.PoolID, name, u.Attributes[name]))
+		}
 	}
 	for _, gid := range u.Groups {
 		k.Index = append(k.Index, memberIndex(u.PoolID, gid, Fold(u.Username)))
@@ -173,12 +180,13 @@ func (d *Directory) UpdateUser(ctx context.Context, poolID, sub string, change f
 	e, err := d.changeUser(ctx, p, sub, false, func(u *User) error {
 		before := *u
 		before.Identities, before.Links = slices.Clone(u.Identities), slices.Clone(u.Links)
-		before.Groups, before.Aliases = slices.Clone(u.Groups), slices.Clone(u.Aliases)
+		before.Groups, before.Granted, before.Aliases = slices.Clone(u.Groups), slices.Clone(u.Granted), slices.Clone(u.Aliases)
 		if stopped = change(u); stopped != nil {
 			return stopped
 		}
 		u.PoolID, u.Sub, u.Username = before.PoolID, before.Sub, before.Username
-		u.Identities, u.Links, u.Groups, u.Aliases = before.Identities, before.Links, before.Groups, before.Aliases
+		u.Identities, u.Links, u.Aliases, u.Past, u.LinkKeys = before.Identities, before.Links, before.Aliases, before.Past, before.LinkKeys
+		u.Groups, u.Granted = before.Groups, before.Granted
 		u.MergedInto, u.Merged = before.MergedInto, before.Merged
 		u.Modified = d.now()
 		stopped = attributesFault(sorted(checkValues(p.Schema, u.Attributes)), nil)

@@ -51,6 +51,9 @@ func ValidateProvider(ip IdentityProvider, p Pool) (problems, warnings []Problem
 	}
 	checkIdentifiers(&ps, ip.Identifiers)
 	checkMapping(&ps, &warn, ip, p)
+	_, wrong := ip.GroupSource().Compile()
+	ps = append(ps, wrong...)
+	checkLinking(&ps, &warn, ip, p)
 	return ps, warn
 }
 

@@ -68,10 +68,11 @@ func (r *Reader) Fail(key, problem string) {
 	r.faults = append(r.faults, Fault{Key: key, Problem: problem})
 }
 
-// Faults returns what is wrong, unknown keys included, in the order of keys; nil if nothing is. Call it last.
+// Faults returns what is wrong, unknown keys included, in the order of keys; nil if nothing is. Call it last. Those that the directory reads of every
+// type of provider are known.
 func (r *Reader) Faults() []Fault {
 	for key := range r.details {
-		if !r.read[key] {
+		if !r.read[key] && !slices.Contains(pool.CommonDetails(), key) {
 			r.Fail(key, "unknown key")
 		}
 	}
