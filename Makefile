@@ -69,6 +69,8 @@ fuzz: ## every fuzz target for FUZZTIME each (default 10s)
 e2e: e2e/node_modules/.package-lock.json ## whole sign-ins against real peers and a real browser
 	@mkdir -p e2e/out
 	cd e2e && npm test
+	@previous="$$(.ci/previous)"; if [ -n "$$previous" ]; then cd e2e && WEIR_PREVIOUS="$$previous" npm run versions; \
+	else echo "weir: NOT RUN: two releases side by side: $$(.ci/previous --why)"; fi
 
 e2e/node_modules/.package-lock.json: e2e/package-lock.json e2e/package.json
 	cd e2e && npm ci

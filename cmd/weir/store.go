@@ -30,7 +30,7 @@ func storeName(cfg *config.Config) string {
 // openStore opens the engine that the configuration names. db is the same where it is a file.
 func openStore(ctx context.Context, cfg *config.Config, log *slog.Logger) (engine store.Engine, db *bolt.DB, err error) {
 	if cfg.Store.Kind == config.StoreMongoDB {
-		e, err := mongo.Open(ctx, cfg.Store.URI, mongo.Options{Now: time.Now})
+		e, err := mongo.Open(ctx, cfg.Store.URI, mongo.Options{Now: time.Now, Logger: log})
 		if err != nil {
 			return nil, nil, fmt.Errorf("store: %w", err)
 		}

@@ -1,6 +1,7 @@
 // What several nodes need around them: a database server over the wire, a network that fails, and a balancer that sends every
 // request somewhere else.
 
+import assert from 'node:assert/strict'
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
@@ -11,6 +12,9 @@ import { dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
+import { Agent } from './agent.js'
+import { redirectURI } from './deployment.js'
+import { begin, finish } from './rp.js'
 
 const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))))
 const run = promisify(execFile)
@@ -30,6 +34,28 @@ export async function startFerret() {
       await ended
       await rm(dir, { recursive: true, force: true })
     },
+  }
+}
+
+// signIn signs a person of the upstream provider in, in a browser of their own.
+export async function signIn(rp, login) {
+  const agent = new Agent()
+  const { url, expect } = await begin(rp)
+  let at = await agent.open(url, { until: redirectURI })
+  if (at.status !== 0) at = await agent.submit(at, { login, do: 'sign-in' }, { until: redirectURI })
+  assert.equal(at.status, 0, `the browser stayed at ${at.url}: ${at.status} ${at.body.slice(0, 300)}`)
+  return finish(rp, at.url, expect)
+}
+
+// retried tries again as people and applications do: from the start.
+export async function retried(f, tries = 6) {
+  for (let n = 1; ; n++) {
+    try {
+      return { got: await f(), tries: n }
+    } catch (err) {
+      if (n === tries) throw err
+      await new Promise((resolve) => setTimeout(resolve, 200 * n))
+    }
   }
 }
 

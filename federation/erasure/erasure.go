@@ -57,6 +57,9 @@ func (r *record) MarshalStored() ([]byte, error) {
 	return json.Marshal(stored{Key: r.key, Code: r.Code.Reveal(), PoolID: r.PoolID, Provider: r.Provider, Sub: r.Sub, Asked: r.Asked, Done: r.Done})
 }
 
+// StoredForm implements store.Stored.
+func (*record) StoredForm() any { return stored{} }
+
 // UnmarshalStored implements store.Stored.
 func (r *record) UnmarshalStored(data []byte) error {
 	var s stored

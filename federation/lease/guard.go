@@ -12,7 +12,7 @@ import (
 type Held struct {
 	now     func() time.Time
 	doc     document
-	version uint64                    // of the last good write; of one goroutine
+	stored  store.Entry[document]     // as the last good write left it; of one goroutine
 	renewed atomic.Pointer[time.Time] // when the last good write was sent
 }
 

@@ -97,14 +97,14 @@ func (l *Leases) take(ctx context.Context, name string, last *seen) (*Held, erro
 	}
 	d.Owner, d.Fence = l.Node, d.Fence+1
 	begun := l.Now()
-	v, err := l.kind().Put(ctx, &d, e.Version)
+	e, err = l.kind().Replace(ctx, e, &d)
 	switch {
 	case errors.Is(err, store.ErrConflict): // another node was faster, or its holder lives
 		return nil, nil
 	case err != nil:
 		return nil, fmt.Errorf("take lease %s: %w", name, err)
 	}
-	h := &Held{now: l.Now, doc: d, version: v}
+	h := &Held{now: l.Now, doc: d, stored: e}
 	h.renewed.Store(&begun)
 	return h, nil
 }
@@ -114,14 +114,14 @@ func (l *Leases) renew(ctx context.Context, h *Held) error {
 	ctx, cancel := context.WithTimeout(ctx, min(Renew, max(h.left(), 0)))
 	defer cancel()
 	begun := l.Now()
-	v, err := l.kind().Put(ctx, &h.doc, h.version)
+	e, err := l.kind().Replace(ctx, h.stored, &h.doc)
 	if errors.Is(err, store.ErrConflict) {
 		return l.reread(ctx, h, begun)
 	}
 	if err != nil {
 		return fmt.Errorf("renew lease %s: %w", h.doc.Name, err)
 	}
-	h.version = v
+	h.stored = e
 	h.renewed.Store(&begun)
 	return nil
 }
@@ -131,12 +131,12 @@ func (l *Leases) reread(ctx context.Context, h *Held, begun time.Time) error {
 	e, err := l.kind().Get(ctx, h.doc.Name)
 	switch {
 	case err == nil && e.Value == h.doc: // the same owner under the same fencing number
-		h.version = e.Version
-		v, err := l.kind().Put(ctx, &h.doc, h.version)
+		h.stored = e
+		e, err := l.kind().Replace(ctx, e, &h.doc)
 		if err != nil {
 			return fmt.Errorf("renew lease %s: %w", h.doc.Name, err)
 		}
-		h.version = v
+		h.stored = e
 		h.renewed.Store(&begun)
 		return nil
 	case err == nil, errors.Is(err, store.ErrNotFound):
@@ -153,7 +153,7 @@ func (l *Leases) release(ctx context.Context, name string) {
 	e, err := l.kind().Get(ctx, name)
 	if err == nil && e.Value.Owner == l.Node {
 		e.Value.Owner = ""
-		_, err = l.kind().Put(ctx, &e.Value, e.Version)
+		_, err = l.kind().Replace(ctx, e, &e.Value)
 	}
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		l.Logger.LogAttrs(ctx, slog.LevelInfo, "a lease was not given back and runs out by itself",

@@ -95,7 +95,7 @@ func (d *Directory) newClient(ctx context.Context, c Client, found Problems) (Cl
 	if err := d.checkScopes(ctx, c, Client{}); err != nil {
 		return Client{}, err
 	}
-	return c, d.putClient(ctx, &c, 0)
+	return c, d.putClient(ctx, &c, store.Entry[Client]{})
 }
 
 // UpdateClientFrom replaces a client with what a spec describes, in one compare-and-swap: what the spec leaves out becomes the default, and
@@ -143,7 +143,7 @@ func (d *Directory) replaceClient(ctx context.Context, c Client, old store.Entry
 	if len(diff(clientFields(old.Value), clientFields(c))) == 0 {
 		return c, nil
 	}
-	return c, d.putClient(ctx, &c, old.Version)
+	return c, d.putClient(ctx, &c, old)
 }
 
 // DeleteClient removes a client of a pool. Errors: fault.NotFound.
@@ -188,19 +188,19 @@ func (d *Directory) checkClient(ctx context.Context, c Client, found Problems) e
 	return append(found, ValidateClient(c, p.Value, providerNames(existing))...).fault()
 }
 
-func (d *Directory) putClient(ctx context.Context, c *Client, version uint64) error {
+func (d *Directory) putClient(ctx context.Context, c *Client, old store.Entry[Client]) error {
 	c.Modified = d.now()
-	if version == 0 {
+	if old.Version == 0 {
 		c.Created = c.Modified
 	}
 	c.named(c.Modified)
-	_, err := d.clients().Put(ctx, c, version)
+	_, err := d.clients().Replace(ctx, old, c)
 	d.changed()
 	operation := fmt.Sprintf("put app client %q", c.ID)
-	if errors.Is(err, store.ErrConflict) && version == 0 {
+	if errors.Is(err, store.ErrConflict) && old.Version == 0 {
 		return taken("An app client of this id exists already.", operation, err)
 	}
-	if err != nil || version != 0 {
+	if err != nil || old.Version != 0 {
 		return storeFault(operation, err, noClient)
 	}
 	return d.created(ctx, c.PoolID, func(ctx context.Context) error { return d.clients().Delete(ctx, c.ID) })

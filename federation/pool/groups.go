@@ -76,21 +76,21 @@ func (d *Directory) CreateGroup(ctx context.Context, g Group) (Group, error) {
 	if err := d.roomForGroup(ctx, g.PoolID); err != nil {
 		return Group{}, err
 	}
-	return g, d.putGroup(ctx, &g, 0)
+	return g, d.putGroup(ctx, &g, store.Entry[Group]{})
 }
 
 // putGroup writes a group, a new one with an id of its own.
-func (d *Directory) putGroup(ctx context.Context, g *Group, version uint64) error {
+func (d *Directory) putGroup(ctx context.Context, g *Group, old store.Entry[Group]) error {
 	g.Modified = d.now()
-	if version == 0 {
+	if old.Version == 0 {
 		g.GID, g.Created = random(lowerAlphanumerics, gidLength), g.Modified
 	}
-	_, err := d.groups().Put(ctx, g, version)
+	_, err := d.groups().Replace(ctx, old, g)
 	d.groupCache.clear()
-	if errors.Is(err, store.ErrConflict) && version == 0 {
+	if errors.Is(err, store.ErrConflict) && old.Version == 0 {
 		return fault.New(fault.Conflict, "A group with the name already exists.", fmt.Errorf("create group %q: %w", g.Name, errors.Join(ErrGroupExists, err)))
 	}
-	if err != nil || version != 0 {
+	if err != nil || old.Version != 0 {
 		return storeFault("put group", err, noGroup)
 	}
 	return d.created(ctx, g.PoolID, func(ctx context.Context) error { return d.groups().Delete(ctx, groupKey(g.PoolID, g.Name)) })

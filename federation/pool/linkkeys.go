@@ -76,7 +76,7 @@ func (d *Directory) firstOf(ctx context.Context, p Pool, in SignIn, o Offer) (Si
 	}
 	u := holder.Value
 	u.LinkKeys = without(u.LinkKeys, []string{name})
-	_, at = d.users().Put(ctx, &u, holder.Version)
+	_, at = d.users().Replace(ctx, holder, &u)
 	if at != nil && !errors.Is(at, store.ErrConflict) {
 		return SignInResult{}, at
 	}

@@ -111,7 +111,7 @@ func (d *Directory) putSignedIn(ctx context.Context, p Pool, in SignIn, e store.
 				u.LinkKeys = append(slices.Clone(u.LinkKeys), name)
 			}
 		}
-		_, err := d.users().Put(ctx, u, e.Version)
+		_, err := d.users().Replace(ctx, e, u)
 		return err
 	}
 	keys := in.linkKeys(*u)

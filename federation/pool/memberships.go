@@ -138,8 +138,8 @@ type GroupOutcome string
 
 // The outcomes.
 const (
-	GroupJoined GroupOutcome = "joined"  // the provider gives it, which it did not before
-	GroupHeld   GroupOutcome = "held"    // the provider gives it as before
+	GroupJoined GroupOutcome = "joined"  // the provider gives it, and the user was not in it
+	GroupHeld   GroupOutcome = "held"    // the provider gives it, and the user was in it
 	GroupLeft   GroupOutcome = "left"    // the provider gives it no more, and nobody else does
 	GroupStays  GroupOutcome = "stays"   // the provider gives it no more; an administrator or another provider does
 	GroupAbsent GroupOutcome = "unknown" // the pool has no group of the name
@@ -245,7 +245,7 @@ func (s *GroupSettlement) give(in GroupSettling) map[string]bool {
 				continue
 			}
 			step.Outcome = GroupAbsent
-		case identity.given(gid) < 0 || !slices.Contains(u.Groups, gid):
+		case !slices.Contains(u.Groups, gid):
 			step.Outcome = GroupJoined
 		}
 		s.Steps = append(s.Steps, step)

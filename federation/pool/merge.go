@@ -187,8 +187,8 @@ func (d *Directory) mergeOnce(ctx context.Context, p Pool, to string, m MergedUs
 	if err := d.putSignedIn(ctx, p, SignIn{}, a, &out.After); err != nil {
 		return out, err
 	}
-	if _, err := d.users().Put(ctx, &out.OtherAfter, b.Version); err != nil {
-		return out, lost(0, err)
+	if e, err := d.users().Replace(ctx, b, &out.OtherAfter); err != nil {
+		return out, lost(e, err)
 	}
 	// Whoever deletes or undoes reads the destination before the other one: of the two, one sees what the other did.
 	now, err := d.users().Get(ctx, userKey(p.ID, to))

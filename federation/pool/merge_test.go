@@ -10,6 +10,7 @@ import (
 
 	"github.com/weir-id/weir/federation/fault"
 	"github.com/weir-id/weir/federation/pool"
+	"github.com/weir-id/weir/mapping"
 )
 
 // merging is a pool with two providers and two people of them, who are one: ada of Corp, with a name, and ada of Other, with a verified address.
@@ -347,5 +348,71 @@ func TestUndoingTakesBackWhatSignInsWrote(t *testing.T) {
 				t.Errorf("still merged: %+v", got.Merged)
 			}
 		})
+	}
+}
+
+// TestGroupsThatProvidersGiveToMergedUsers: what a provider gives stands with the identity that it is given to, so it comes with it, changes with its sign-ins and goes
+// with it; what an administrator gave to either stays apart from that.
+func TestGroupsThatProvidersGiveToMergedUsers(t *testing.T) {
+	m := newMerging(t)
+	ctx := t.Context()
+	for _, name := range []string{"given", "later", "granted", "both"} {
+		if _, err := m.CreateGroup(ctx, pool.Group{PoolID: m.p.ID, Name: name}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	gives := func(ip pool.IdentityProvider, subject string, names ...string) {
+		t.Helper()
+		in := m.signIn(ip, subject, nil)
+		in.Groups = &mapping.GroupResult{}
+		for _, name := range names {
+			in.Groups.Given = append(in.Groups.Given, mapping.GroupGiven{Group: name, Rule: "rule"})
+		}
+		if _, err := m.SignIn(ctx, m.p, in); err != nil {
+			t.Fatal(err)
+		}
+	}
+	groups := func(name string) string {
+		t.Helper()
+		all, err := m.GroupsOf(ctx, m.user(t, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		names := make([]string, len(all))
+		for i, g := range all {
+			names[i] = g.Name
+		}
+		return strings.Join(names, " ")
+	}
+	gives(m.other, "ada-2", "given", "both")
+	for _, add := range [][2]string{{m.b.Sub, "granted"}, {m.a.Sub, "both"}} {
+		if err := m.AddToGroup(ctx, m.p.ID, add[0], add[1]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	a, b := m.user(t, m.a.Sub), m.user(t, m.b.Sub)
+	m.merge(t, m.a.Sub, m.b.Sub)
+	if got := groups(m.a.Sub); got != "both given granted" {
+		t.Errorf("merged: %s", got)
+	}
+	m.unmerge(t, m.b.Sub)
+	if got := m.user(t, m.a.Sub); !same(got, a) {
+		t.Errorf("undone: %+v, want %+v", got, a)
+	}
+	if got := m.user(t, m.b.Sub); !same(got, b) {
+		t.Errorf("undone: %+v, want %+v", got, b)
+	}
+	m.merge(t, m.a.Sub, m.b.Sub)
+	gives(m.other, "ada-2", "later")
+	if got := groups(m.a.Sub); got != "both granted later" {
+		t.Errorf("after a sign-in: %s", got)
+	}
+	gives(m.corp, "ada", "later")
+	m.unmerge(t, m.b.Sub)
+	if got := groups(m.a.Sub); got != "both later" { // later by the destination's own identity
+		t.Errorf("undone: %s", got)
+	}
+	if got := groups(m.b.Sub); got != "both given granted" {
+		t.Errorf("the other one: %s", got)
 	}
 }

@@ -184,10 +184,10 @@ func (d *Directory) separate(ctx context.Context, e store.Entry[User]) (User, er
 	}
 	u.Enabled = u.Enabled && (err != nil || to.Value.Enabled)
 	u.MergedInto, u.SignedOutAt, u.Modified = nil, d.Now().UTC(), d.now()
-	return u, lost(d.users().Put(ctx, &u, e.Version))
+	return u, lost(d.users().Replace(ctx, e, &u))
 }
 
-func lost(_ uint64, err error) error {
+func lost(_ store.Entry[User], err error) error {
 	if errors.Is(err, store.ErrConflict) {
 		return errLost
 	}
@@ -228,7 +228,7 @@ func (d *Directory) dropIdentity(ctx context.Context, e store.Entry[User], provi
 	u.past(u.Identities[i], d.now())
 	u.unlink(i)
 	u.Modified = d.now()
-	return lost(d.users().Put(ctx, &u, e.Version))
+	return lost(d.users().Replace(ctx, e, &u))
 }
 
 // places is how many of the maxIdentities are taken. A user who was merged without an identity takes one as well.

@@ -130,6 +130,9 @@ func (t *temporary) MarshalStored() ([]byte, error) {
 	return json.Marshal(temporaryDoc{PoolID: t.PoolID, Sub: t.Sub, Password: t.Password.Reveal(), Set: t.Set, Expires: t.Expires})
 }
 
+// StoredForm implements store.Stored.
+func (*temporary) StoredForm() any { return temporaryDoc{} }
+
 // UnmarshalStored implements store.Stored.
 func (t *temporary) UnmarshalStored(data []byte) error {
 	var d temporaryDoc

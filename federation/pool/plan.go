@@ -211,7 +211,7 @@ func (pl *planner) planPool(pp poolPlan) {
 	want := pp.want
 	want.Created, want.Modified = pp.old.Value.Created, pp.old.Value.Modified
 	pl.record(Change{Path: pp.name, ID: want.ID, Fields: diff(before, poolFields(want))}, pp.old.Version,
-		func(ctx context.Context) error { return pl.d.putPool(ctx, &want, pp.old.Version) })
+		func(ctx context.Context) error { return pl.d.putPool(ctx, &want, pp.old) })
 }
 
 // record appends a change and, where there is something to write, its step.

@@ -32,7 +32,7 @@ func (pl *planner) planGroups(ctx context.Context, pp poolPlan) error {
 		seen[want.Name] = true
 		pl.record(Change{
 			Path: entry(pp.name+".Groups", want.Name), ID: want.Name, Fields: diff(oldFields(old, groupFields), groupFields(want)),
-		}, old.Version, func(ctx context.Context) error { return pl.d.putGroup(ctx, &want, old.Version) })
+		}, old.Version, func(ctx context.Context) error { return pl.d.putGroup(ctx, &want, old) })
 	}
 	return nil
 }

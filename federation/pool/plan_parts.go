@@ -44,7 +44,7 @@ func (pl *planner) planProviders(ctx context.Context, pp poolPlan) ([]IdentityPr
 		pl.record(Change{
 			Path: entry(pp.name+".IdentityProviders", want.Name), ID: want.Name,
 			Fields: diff(oldFields(old, providerFields), providerFields(want)),
-		}, old.Version, func(ctx context.Context) error { return pl.d.putProvider(ctx, &want, old.Version) })
+		}, old.Version, func(ctx context.Context) error { return pl.d.putProvider(ctx, &want, old) })
 	}
 	pl.distinctProviders(pp.path, final, values(stored))
 	return append(final, values(stored)...), nil
@@ -138,7 +138,7 @@ func (pl *planner) planClients(ctx context.Context, pp poolPlan, providers []Ide
 		pl.record(Change{
 			Path: entry(pp.name+".Clients", s.ClientName), ID: want.ID, GeneratedSecret: shown,
 			Fields: diff(oldFields(old, clientFields), clientFields(want)),
-		}, old.Version, func(ctx context.Context) error { return pl.d.putClient(ctx, &want, old.Version) })
+		}, old.Version, func(ctx context.Context) error { return pl.d.putClient(ctx, &want, old) })
 	}
 	for i := range pp.spec.IdentityProviders {
 		pl.warnOfTokenClients(at(pp.path+".IdentityProviders", i), providers[i], final)

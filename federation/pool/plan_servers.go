@@ -32,7 +32,7 @@ func (pl *planner) planServers(ctx context.Context, pp poolPlan) ([]ResourceServ
 		pl.record(Change{
 			Path: entry(pp.name+".ResourceServers", want.Identifier), ID: want.Identifier,
 			Fields: diff(oldFields(old, serverFields), serverFields(want)),
-		}, old.Version, func(ctx context.Context) error { return pl.d.putServer(ctx, &want, old.Version) })
+		}, old.Version, func(ctx context.Context) error { return pl.d.putServer(ctx, &want, old) })
 	}
 	return append(final, values(stored)...), nil
 }

@@ -103,7 +103,7 @@ func (d *Directory) CreatePool(ctx context.Context, p Pool) (Pool, error) {
 	if err := Problems(ValidatePool(p)).fault(); err != nil {
 		return Pool{}, err
 	}
-	return p, d.putPool(ctx, &p, 0)
+	return p, d.putPool(ctx, &p, store.Entry[Pool]{})
 }
 
 // UpdatePool replaces the pool of p.ID, but for the time of its creation; a pool that would not change is not
@@ -121,7 +121,7 @@ func (d *Directory) UpdatePool(ctx context.Context, p Pool) (Pool, error) {
 	if err != nil {
 		return Pool{}, err
 	}
-	return p, d.putPool(ctx, &p, old.Version)
+	return p, d.putPool(ctx, &p, old)
 }
 
 // ChangePool reads a pool, lets change alter it, and writes it back in one step, again from the start when another writer came
@@ -192,14 +192,14 @@ func poolChange(old, p Pool) Problems {
 	return ps
 }
 
-func (d *Directory) putPool(ctx context.Context, p *Pool, version uint64) error {
+func (d *Directory) putPool(ctx context.Context, p *Pool, old store.Entry[Pool]) error {
 	p.Modified = d.now()
-	if version == 0 {
+	if old.Version == 0 {
 		p.Created = p.Modified
 	}
-	_, err := d.pools().Put(ctx, p, version)
+	_, err := d.pools().Replace(ctx, old, p)
 	d.changed()
-	return poolFault(fmt.Sprintf("put user pool %q", p.ID), err, version == 0)
+	return poolFault(fmt.Sprintf("put user pool %q", p.ID), err, old.Version == 0)
 }
 
 // poolFault is storeFault for a write of a pool.

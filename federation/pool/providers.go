@@ -75,7 +75,7 @@ func (d *Directory) CreateProvider(ctx context.Context, ip IdentityProvider) (Id
 	if err := d.proveSaved(ctx, ip, IdentityProvider{}); err != nil {
 		return IdentityProvider{}, err
 	}
-	return ip, d.putProvider(ctx, &ip, 0)
+	return ip, d.putProvider(ctx, &ip, store.Entry[IdentityProvider]{})
 }
 
 // UpdateProvider replaces the provider of ip.PoolID and ip.Name, but for its type and the time of its creation; a provider
@@ -113,7 +113,7 @@ func (d *Directory) replaceProvider(ctx context.Context, ip IdentityProvider, ol
 	if len(diff(providerFields(old.Value), providerFields(ip))) == 0 {
 		return ip, nil
 	}
-	return ip, d.putProvider(ctx, &ip, old.Version)
+	return ip, d.putProvider(ctx, &ip, old)
 }
 
 func typeChanged(path string) Problems {
@@ -163,12 +163,12 @@ func (d *Directory) validateProvider(ip IdentityProvider, p Pool) (problems, war
 	return problems, warnings
 }
 
-func (d *Directory) putProvider(ctx context.Context, ip *IdentityProvider, version uint64) error {
+func (d *Directory) putProvider(ctx context.Context, ip *IdentityProvider, old store.Entry[IdentityProvider]) error {
 	ip.Modified = d.now()
-	if version == 0 {
+	if old.Version == 0 {
 		ip.Created = ip.Modified
 	}
-	_, err := d.providers().Put(ctx, ip, version)
+	_, err := d.providers().Replace(ctx, old, ip)
 	d.changed()
 	operation := fmt.Sprintf("put identity provider %q", providerKey(ip.PoolID, ip.Name))
 	switch {
@@ -182,9 +182,9 @@ func (d *Directory) putProvider(ctx context.Context, ip *IdentityProvider, versi
 				fmt.Errorf("%w: %q looks like %q: %w", ErrLooksAlike, ip.Name, holder.Value.Name, err))
 		}
 		return taken("Another identity provider of the user pool has one of these identifiers or trusted domains.", operation, err)
-	case errors.Is(err, store.ErrConflict) && version == 0:
+	case errors.Is(err, store.ErrConflict) && old.Version == 0:
 		return taken("An identity provider of this name exists already.", operation, fmt.Errorf("%w: %w", ErrProviderExists, err))
-	case err != nil || version != 0:
+	case err != nil || old.Version != 0:
 		return storeFault(operation, err, noProvider)
 	}
 	return d.created(ctx, ip.PoolID, func(ctx context.Context) error {

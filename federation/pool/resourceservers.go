@@ -98,20 +98,20 @@ func (d *Directory) CreateResourceServer(ctx context.Context, s ResourceServer) 
 	if err := Problems(ValidateResourceServer(s)).fault(); err != nil {
 		return ResourceServer{}, err
 	}
-	return s, d.putServer(ctx, &s, 0)
+	return s, d.putServer(ctx, &s, store.Entry[ResourceServer]{})
 }
 
-func (d *Directory) putServer(ctx context.Context, s *ResourceServer, version uint64) error {
+func (d *Directory) putServer(ctx context.Context, s *ResourceServer, old store.Entry[ResourceServer]) error {
 	s.Modified = d.now()
-	if version == 0 {
+	if old.Version == 0 {
 		s.Created = s.Modified
 	}
-	_, err := d.servers().Put(ctx, s, version)
+	_, err := d.servers().Replace(ctx, old, s)
 	operation := fmt.Sprintf("put resource server %q", serverKey(s.PoolID, s.Identifier))
 	switch {
-	case errors.Is(err, store.ErrConflict) && version == 0:
+	case errors.Is(err, store.ErrConflict) && old.Version == 0:
 		return taken(s.Identifier+" already exists in user pool "+s.PoolID+".", operation, err)
-	case err != nil || version != 0:
+	case err != nil || old.Version != 0:
 		return storeFault(operation, err, noServer)
 	}
 	return d.created(ctx, s.PoolID, func(ctx context.Context) error {

@@ -114,6 +114,9 @@ func (c *Client) MarshalStored() ([]byte, error) {
 	return json.Marshal(d) //nolint:gosec // the body is sealed before it is stored
 }
 
+// StoredForm implements store.Stored.
+func (*Client) StoredForm() any { return clientDoc{} }
+
 // UnmarshalStored implements store.Stored.
 func (c *Client) UnmarshalStored(data []byte) error {
 	var d clientDoc
@@ -161,6 +164,9 @@ func (p *IdentityProvider) MarshalStored() ([]byte, error) {
 	}
 	return json.Marshal(d)
 }
+
+// StoredForm implements store.Stored.
+func (*IdentityProvider) StoredForm() any { return providerDoc{} }
 
 // UnmarshalStored implements store.Stored.
 func (p *IdentityProvider) UnmarshalStored(data []byte) error {

@@ -128,6 +128,15 @@ func userMergedAway() pool.User {
 	return u
 }
 
+// groupedUser is in groups that a provider gave, and that an administrator did.
+func groupedUser() pool.User {
+	u := fullUser()
+	u.Groups = []string{"0123456789abcdef", "123456789abcdef0", "23456789abcdef01"}
+	u.Granted = []pool.GrantedGroup{{GID: "0123456789abcdef"}, {GID: "123456789abcdef0", At: modified}}
+	u.Identities[0].Groups = []pool.GivenGroup{{GID: "123456789abcdef0", Rule: `staff <- cn "Staff"`, At: created}, {GID: "23456789abcdef01", At: modified}}
+	return u
+}
+
 func fullGroup() pool.Group {
 	return pool.Group{PoolID: "local_Example01", Name: "staff", Description: "who works here", RoleArn: "arn:aws:iam::123456789012:role/staff",
 		Precedence: ptr(0), GID: "0123456789abcdef", Created: created, Modified: modified}
@@ -149,10 +158,10 @@ func plain(v any) ([]byte, error) {
 // number, a new one gets a new file.
 func TestStoredFormsStayReadable(t *testing.T) {
 	c0, c, ip, p0, p, u, s, l, g, tmp := firstClient(), fullClient(), fullProvider(), firstPool(), fullPool(), fullUser(), sourcedUser(), fullLocalUser(), fullGroup(), fullTemporary()
-	m, away := mergedUser(), userMergedAway()
+	m, away, grouped := mergedUser(), userMergedAway(), groupedUser()
 	for name, v := range map[string]any{
 		"user_merged": &m, "user_merged_away": &away,
-		"client": &c0, "client.full": &c, "provider": &ip, "pool": &p0, "pool.full": &p, "user": &u, "user_sources": &s, "user_local": &l, "group": &g, "temporary_password": &tmp,
+		"client": &c0, "client.full": &c, "provider": &ip, "pool": &p0, "pool.full": &p, "user": &u, "user_sources": &s, "user_groups": &grouped, "user_local": &l, "group": &g, "temporary_password": &tmp,
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join("testdata", name+".v1.json")

@@ -331,7 +331,7 @@ func (d *Directory) deleteMerged(ctx context.Context, u User, m MergedUser) erro
 		end.KeysOf = func(o *User) store.Keys { // an expired document does not exist: for no node, whatever its clock says
 			return store.Keys{Key: userKey(o.PoolID, o.Sub), Expires: d.now().Add(-time.Hour)}
 		}
-		if err := lost(end.Put(ctx, &User{PoolID: u.PoolID, Sub: m.Sub}, e.Version)); !errors.Is(err, errLost) {
+		if _, err := end.Replace(ctx, e, &User{PoolID: u.PoolID, Sub: m.Sub}); !errors.Is(err, store.ErrConflict) {
 			return err
 		}
 	}

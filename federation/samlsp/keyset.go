@@ -71,6 +71,9 @@ func (s *keyset) MarshalStored() ([]byte, error) {
 	return json.Marshal(out)
 }
 
+// StoredForm implements store.Stored.
+func (*keyset) StoredForm() any { return jsonKeyset{} }
+
 // UnmarshalStored implements store.Stored.
 func (s *keyset) UnmarshalStored(data []byte) error {
 	var in jsonKeyset

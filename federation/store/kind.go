@@ -20,10 +20,12 @@ type Keys struct {
 	Expires time.Time
 }
 
-// Entry is a stored value with its version.
+// Entry is a stored value with its version. As it was read, it also has what Replace needs to keep the members that this release does not know.
 type Entry[T any] struct {
 	Value   T
 	Version uint64
+
+	read *origin
 }
 
 // Upgrade turns the JSON of one schema number into the JSON of the next.
@@ -34,6 +36,8 @@ type Upgrade func(old json.RawMessage) (json.RawMessage, error)
 type Stored interface {
 	MarshalStored() ([]byte, error)
 	UnmarshalStored([]byte) error
+	// StoredForm returns any value of the struct that the stored form is the JSON of. Its members are those that this release knows.
+	StoredForm() any
 }
 
 // Kind is the typed face of one kind of document in an Engine.
@@ -65,15 +69,27 @@ func (k *Kind[T]) GetBy(ctx context.Context, unique string) (Entry[T], error) {
 	return k.decode(k.Engine.GetBy(ctx, k.Name, unique))
 }
 
-// Put creates the value (version 0) or replaces that version of it, and returns the new version.
+// Put creates the value (version 0) or puts it in the place of that version, and returns the new version. It is for a value that owes nothing to
+// the one before; for what was read and changed there are Replace and Update.
 // Errors: ErrConflict, ErrTaken, ErrInvalid.
 func (k *Kind[T]) Put(ctx context.Context, v *T, version uint64) (uint64, error) {
-	d, err := k.encode(v)
+	e, err := k.Replace(ctx, Entry[T]{Version: version}, v)
+	return e.Version, err
+}
+
+// Replace writes v in the place of old, as it was read, and returns it as it is stored now. Members of the JSON that this release does not know stay: a newer
+// node wrote them. Of an old that was not read (version 0) it creates v. Errors: ErrConflict, ErrTaken, ErrInvalid.
+func (k *Kind[T]) Replace(ctx context.Context, old Entry[T], v *T) (Entry[T], error) {
+	d, read, err := k.encode(v, old.read)
 	if err != nil {
-		return 0, err
+		return Entry[T]{}, err
 	}
-	d.Version = version
-	return k.Engine.Put(ctx, k.Name, d)
+	d.Version = old.Version
+	version, err := k.Engine.Put(ctx, k.Name, d)
+	if err != nil {
+		return Entry[T]{}, err
+	}
+	return Entry[T]{Value: *v, Version: version, read: read}, nil
 }
 
 // Take removes the value and returns it to exactly one caller. Errors: ErrNotFound.
@@ -128,7 +144,7 @@ func (k *Kind[T]) All(ctx context.Context, index string, f func(Entry[T]) error)
 // maxUpdates bounds the retries of Update: each lost round means that another writer won one.
 const maxUpdates = 64
 
-// Update reads the value, lets change alter it and writes it back, again from the
+// Update reads the value, lets change alter it and writes it back as Replace does, again from the
 // start when another writer came between. change is called once per round and may return an error to stop;
 // ErrUnchanged stops without a write and without an error.
 func (k *Kind[T]) Update(ctx context.Context, key string, change func(*T) error) (Entry[T], error) {
@@ -142,12 +158,14 @@ func (k *Kind[T]) Update(ctx context.Context, key string, change func(*T) error)
 		} else if err != nil {
 			return e, err
 		}
-		v, err := k.Put(ctx, &e.Value, e.Version)
+		next, err := k.Replace(ctx, e, &e.Value)
 		if errors.Is(err, ErrConflict) {
 			continue
 		}
-		e.Version = v
-		return e, err
+		if err != nil {
+			return Entry[T]{Value: e.Value}, err
+		}
+		return next, nil
 	}
 	return Entry[T]{}, fmt.Errorf("update %s: %d rounds lost to other writers: %w", k.Name, maxUpdates, ErrConflict)
 }
@@ -155,21 +173,25 @@ func (k *Kind[T]) Update(ctx context.Context, key string, change func(*T) error)
 // ErrUnchanged is returned by Update's callback when there is nothing to write.
 var ErrUnchanged = errors.New("unchanged")
 
-func (k *Kind[T]) encode(v *T) (Doc, error) {
+// encode returns v as it is stored, and its JSON. read is what the value was read from, if it was.
+func (k *Kind[T]) encode(v *T, read *origin) (Doc, *origin, error) {
 	keys := k.KeysOf(v)
 	d := Doc{Key: keys.Key, Unique: keys.Unique, Index: keys.Index, Expires: keys.Expires}
 	var data []byte
 	var err error
 	if s, ok := any(v).(Stored); ok {
 		if k.Ring == nil {
-			return d, fmt.Errorf("kind %s holds secrets and has no key ring", k.Name)
+			return d, nil, fmt.Errorf("kind %s holds secrets and has no key ring", k.Name)
 		}
 		data, err = s.MarshalStored()
 	} else {
 		data, err = json.Marshal(v)
 	}
 	if err != nil {
-		return d, fmt.Errorf("encode %s: %w", k.Name, err)
+		return d, nil, fmt.Errorf("encode %s: %w", k.Name, err)
+	}
+	if read != nil {
+		data = keep(*read.data, data, formOf(v))
 	}
 	body := make([]byte, 0, len(data)+16)
 	body = fmt.Appendf(body, `{"v":%d,"d":`, len(k.Upgrades)+1)
@@ -178,7 +200,7 @@ func (k *Kind[T]) encode(v *T) (Doc, error) {
 		body = k.Ring.Seal(body, k.context(d.Key))
 	}
 	d.Body = body
-	return d, nil
+	return d, &origin{&data}, nil
 }
 
 // unwrap reads the envelope. encode always writes it in the same way, and then it is cut off: parsing it would mean to go over
@@ -229,12 +251,13 @@ func (k *Kind[T]) decode(d Doc, err error) (Entry[T], error) {
 	if s, ok := any(&e.Value).(Stored); ok {
 		err = s.UnmarshalStored(env.Data)
 	} else {
-		// Unknown members are kept out, not refused: a newer node may have written them
-		// while this one still runs (rolling restart).
+		// Unknown members are left out, not refused: a newer node may have written them
+		// while this one still runs (rolling restart). Replace keeps them.
 		err = json.Unmarshal(env.Data, &e.Value)
 	}
 	if err != nil {
 		return e, fmt.Errorf("decode %s: %w", k.Name, err)
 	}
+	e.read = &origin{(*[]byte)(&env.Data)}
 	return e, nil
 }

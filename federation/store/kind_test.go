@@ -71,6 +71,9 @@ func (c *credential) MarshalStored() ([]byte, error) {
 	return json.Marshal(storedCredential{c.ID, c.Secret.Reveal()})
 }
 
+// StoredForm implements store.Stored.
+func (*credential) StoredForm() any { return storedCredential{} }
+
 // UnmarshalStored implements store.Stored.
 func (c *credential) UnmarshalStored(b []byte) error {
 	var s storedCredential

@@ -75,6 +75,9 @@ func (s *keyset) MarshalStored() ([]byte, error) {
 	return json.Marshal(out)
 }
 
+// StoredForm implements store.Stored.
+func (*keyset) StoredForm() any { return storedKeyset{} }
+
 // UnmarshalStored implements store.Stored.
 func (s *keyset) UnmarshalStored(data []byte) error {
 	var in storedKeyset

@@ -83,7 +83,7 @@ func (k *Keeper) fresh(ctx context.Context, of Kept, src Source) (outcome, error
 		if e.Value.Lease == "" || !now.Before(e.Value.LeaseUntil) {
 			mine := e.Value
 			mine.Lease, mine.LeaseUntil = rand.Text(), now.Add(leaseLife)
-			_, err := k.kind().Put(ctx, &mine, e.Version)
+			_, err := k.kind().Replace(ctx, e, &mine)
 			if err == nil {
 				return k.refresh(ctx, mine, src)
 			}
@@ -121,7 +121,7 @@ func (k *Keeper) refresh(ctx context.Context, mine Kept, src Source) (outcome, e
 		if next == nil {
 			return out, verdict
 		}
-		_, lost := k.kind().Put(ctx, next, e.Version)
+		_, lost := k.kind().Replace(ctx, e, next)
 		switch {
 		case errors.Is(lost, store.ErrConflict):
 			continue

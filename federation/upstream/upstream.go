@@ -92,6 +92,9 @@ func (k *Kept) MarshalStored() ([]byte, error) {
 	})
 }
 
+// StoredForm implements store.Stored.
+func (*Kept) StoredForm() any { return stored{} }
+
 // UnmarshalStored implements store.Stored.
 func (k *Kept) UnmarshalStored(data []byte) error {
 	var s stored

@@ -42,6 +42,9 @@ type upstreamAnswer struct {
 func (s *Service) UpstreamToken(c echo.Context) error {
 	ctx := c.Request().Context()
 	access, u, client, err := s.bearerAccess(c)
+	if fault.CodeOf(err) == fault.Unavailable {
+		return upstreamRefusal(err)
+	}
 	if err != nil {
 		return err
 	}

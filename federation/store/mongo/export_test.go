@@ -36,6 +36,26 @@ func (db *DB) WriteFormat(ctx context.Context, n int32) error {
 	return err
 }
 
+// Removable returns when the server may begin to count to the removal of a record, zero where it may not remove it.
+func (db *DB) Removable(ctx context.Context, kind, key string) (time.Time, error) {
+	id, _ := idOf(kind, key)
+	var r record
+	err := db.docs.FindOne(ctx, byID(id)).Decode(&r)
+	if r.Removable == 0 {
+		return time.Time{}, err
+	}
+	return r.Removable.Time().UTC(), err
+}
+
+// ServerRemoves removes what a TTL index has the server remove at that time of its clock.
+func (db *DB) ServerRemoves(ctx context.Context, now time.Time) (int64, error) {
+	res, err := db.docs.DeleteMany(ctx, bson.D{{Key: "t", Value: bson.D{{Key: "$lt", Value: bson.NewDateTimeFromTime(now.Add(-serverGrace))}}}})
+	if err != nil {
+		return 0, err
+	}
+	return res.DeletedCount, nil
+}
+
 // Spoil takes the nonces of a record's claims away.
 func (db *DB) Spoil(ctx context.Context, kind, key string) error {
 	id, _ := idOf(kind, key)

@@ -53,6 +53,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"sync"
 	"time"
@@ -87,6 +88,8 @@ var errClosed = fmt.Errorf("closed: %w", store.ErrUnavailable)
 type Options struct {
 	// Now is the clock by which documents expire. The clocks of all processes of a store must agree to within seconds.
 	Now func() time.Time
+	// Logger is told what the server cannot do; nil: nobody is.
+	Logger *slog.Logger
 }
 
 // DB is an open store. It implements store.Engine.
@@ -139,9 +142,13 @@ func Open(ctx context.Context, uri secret.Text, opts Options) (*DB, error) {
 	}
 	db.database = db.client.Database(databaseOf(uri.Reveal()))
 	db.docs, db.claims, db.entries = db.database.Collection("documents"), db.database.Collection("claims"), db.database.Collection("entries")
-	if err := db.prepare(ctx); err != nil {
+	err = db.prepare(ctx)
+	if err == nil {
+		err = db.index(ctx, opts.Logger)
+	}
+	if err != nil {
 		_ = db.Close() // err says more
-		return nil, fmt.Errorf("mongo: open: %w", err)
+		return nil, fmt.Errorf("mongo: open: %w%s", err, advise(err))
 	}
 	return db, nil
 }
@@ -156,7 +163,7 @@ func databaseOf(uri string) string {
 	return DefaultDatabase
 }
 
-// prepare checks the layout's number and makes the one index that is not on _id.
+// prepare checks the layout's number.
 func (db *DB) prepare(ctx context.Context) error {
 	meta := db.database.Collection("meta")
 	var found struct {
@@ -183,12 +190,36 @@ func (db *DB) prepare(ctx context.Context) error {
 	if found.Number != format {
 		return fmt.Errorf("%w: the database has format %d, this release knows %d", store.ErrUnavailable, found.Number, format)
 	}
-	return db.call(ctx, "create index", func(ctx context.Context) error {
+	return nil
+}
+
+// index makes the two indexes that are not on _id: the one that Sweep reads, and a TTL index where the server has such.
+func (db *DB) index(ctx context.Context, log *slog.Logger) error {
+	err := db.call(ctx, "create index", func(ctx context.Context) error {
 		_, err := db.docs.Indexes().CreateOne(ctx, driver.IndexModel{
 			Keys: bson.D{{Key: "e", Value: 1}}, Options: options.Index().SetName("expiry"),
 		})
 		return err
 	})
+	if err != nil {
+		return err
+	}
+	var refused driver.CommandError
+	err = db.call(ctx, "create TTL index", func(ctx context.Context) error {
+		_, err := db.docs.Indexes().CreateOne(ctx, driver.IndexModel{
+			Keys:    bson.D{{Key: "t", Value: 1}},
+			Options: options.Index().SetName("ttl").SetSparse(true).SetExpireAfterSeconds(int32(serverGrace / time.Second)),
+		})
+		if errors.As(err, &refused) {
+			return nil // it is a second line: FerretDB 1.24 has none, an administrator may have made another one
+		}
+		return err
+	})
+	if refused.Code != 0 && log != nil {
+		log.LogAttrs(ctx, slog.LevelInfo, "the database did not take a TTL index; what has expired is removed by the sweep alone",
+			slog.String("error", db.scrub.Replace(refused.Error())))
+	}
+	return err
 }
 
 // enter counts a call in. The caller calls leave when it is through.

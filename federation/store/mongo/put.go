@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"go.mongodb.org/mongo-driver/v2/bson"
+
 	"github.com/weir-id/weir/federation/store"
 )
 
@@ -143,7 +145,8 @@ func (p *putting) settleBase(ctx context.Context, first bool) error {
 
 // seed returns a seed with a mark of its own: the attempt's nonce is the mark of the document alone, by which commit knows it.
 func (p *putting) seed(id string) *record {
-	return &record{ID: id, Mark: nonce(), Expires: p.db.now().UnixMilli() + seedLife}
+	end := p.db.now().UnixMilli() + seedLife
+	return &record{ID: id, Mark: nonce(), Expires: end, Removable: bson.DateTime(end)}
 }
 
 func (p *putting) seededIf(seed *record, ok bool, err error) error {

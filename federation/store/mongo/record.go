@@ -10,6 +10,8 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"go.mongodb.org/mongo-driver/v2/bson"
+
 	"github.com/weir-id/weir/federation/store"
 )
 
@@ -86,6 +88,11 @@ const never = math.MaxInt64
 // seedLife is when Sweep clears away a seed that was left behind, in milliseconds. Its removal at any time is safe.
 const seedLife = int64(time.Hour / time.Millisecond)
 
+// serverGrace is how long after its expiry the server may remove a record by a TTL index, where it has them. Sweep comes first as long as there is a process that
+// sweeps; the day is for the server's clock, which nobody vouches for: a document that says that a message was used must not go while the message is good. Only
+// records that list no names go so. Others would leave their claims and entries behind.
+const serverGrace = 24 * time.Hour
+
 // record is a stored document, or a seed: version 0.
 type record struct {
 	ID      string   `bson:"_id"`
@@ -97,6 +104,9 @@ type record struct {
 	Index   []string `bson:"x,omitempty"`
 	Entries []string `bson:"xo,omitempty"` // the nonce of each index entry
 	Body    []byte   `bson:"b,omitempty"`
+
+	// Removable is Expires again, as the date that a TTL index needs, in seeds and in documents without names: see serverGrace.
+	Removable bson.DateTime `bson:"t,omitempty"`
 }
 
 // claim says which record holds, or is about to hold, a unique value.
@@ -187,6 +197,9 @@ func recordOf(id string, d store.Doc, base *record, n string) *record {
 	for _, e := range d.Index {
 		e = encode(e)
 		r.Index, r.Entries = append(r.Index, e), append(r.Entries, of(e, base.Index, base.Entries))
+	}
+	if r.Expires != never && len(r.Unique)+len(r.Index) == 0 {
+		r.Removable = bson.DateTime(r.Expires)
 	}
 	return r
 }
