@@ -9,6 +9,7 @@ import (
 	"github.com/weir-id/weir/federation/pool"
 	"github.com/weir-id/weir/federation/token"
 	"github.com/weir-id/weir/federation/trace"
+	"github.com/weir-id/weir/mapping"
 )
 
 // What the broker adds to the trace of a sign-in (package trace), where the context has one. None of it decides anything.
@@ -36,6 +37,16 @@ func notePerson(ctx context.Context, p pool.Pool, idp pool.IdentityProvider, id 
 	l.Received(id.Claims)
 }
 
+// noteRules adds what the attribute mapping does, whenever it is asked.
+func noteRules(ctx context.Context, evaluate func(mapping.Input) (mapping.Result, error)) func(mapping.Input) (mapping.Result, error) {
+	l := trace.From(ctx)
+	return func(in mapping.Input) (mapping.Result, error) {
+		r, err := evaluate(in)
+		l.Rules(r.Steps)
+		return r, err
+	}
+}
+
 // noteUser adds which user it is, and what this sign-in changed.
 func noteUser(ctx context.Context, r pool.SignInResult) {
 	l := trace.From(ctx)
@@ -47,7 +58,8 @@ func noteUser(ctx context.Context, r pool.SignInResult) {
 	case len(r.Changed) > 0:
 		what = "updated"
 	}
-	l.Note(trace.StepUser, "user", what, "changed", strings.Join(r.Changed, ", "), "matched_by", r.Matched, "sub", r.User.Sub)
+	l.Note(trace.StepUser, "user", what, "changed", strings.Join(r.Changed, ", "), "matched_by", r.Matched,
+		"linked_by", string(r.Linked.Kind), "linked_on", r.Linked.Attribute, "sub", r.User.Sub)
 	noteGroups(l, r.Groups)
 }
 
