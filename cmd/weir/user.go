@@ -25,7 +25,7 @@ const listedUsers = 20
 func userCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "user",
-		Short: "Show, sign out, disable, enable or delete a user",
+		Short: "Show, sign out, disable, enable, delete or merge a user",
 		Long: `Show a user of a pool, or act on one. USER is a sub, a user name, or an e-mail address. Several people may have one e-mail address:
 then they are listed and nothing is done. Where a process serves the store, that process does it, and its next request sees the result.
 
@@ -48,6 +48,7 @@ signs in with the same identity afterwards is a new user with another sub.`},
 	} {
 		cmd.AddCommand(userAction(c.action, c.short, c.long))
 	}
+	cmd.AddCommand(userMergeCommands()...)
 	return cmd
 }
 
@@ -89,6 +90,9 @@ func userAction(action, short, long string) *cobra.Command {
 
 // user does what was asked about one user, and tells out.
 func (n *node) user(ctx context.Context, ask control.User, out io.Writer) error {
+	if ask.Action == "merge" || ask.Action == "unmerge" {
+		return n.mergeUsers(ctx, ask, out)
+	}
 	u, err := n.findUser(ctx, ask.Pool, ask.User, out)
 	if err != nil {
 		return err
@@ -214,12 +218,31 @@ func (n *node) showUser(ctx context.Context, u pool.User, out io.Writer) error {
 	}
 	line("identities")
 	for _, id := range u.Identities {
-		row(printable(id.Provider), fmt.Sprintf("%s (%s), since %s", printable(id.Subject), id.ProviderType, id.Created.UTC().Format(userTime)))
+		if id.Via == "" {
+			row(identityRow(id))
+		}
+	}
+	for _, m := range u.Merged {
+		line("merged: %s (%s), since %s, by %s", m.Sub, printable(m.Username), m.At.UTC().Format(userTime), printable(m.By))
+		for _, id := range u.Identities {
+			if id.Via == m.Sub {
+				row(identityRow(id))
+			}
+		}
 	}
 	if len(u.Groups) > 0 {
 		line("groups")
 		if err := n.showGroups(ctx, u, row); err != nil {
 			return err
+		}
+	}
+	for _, m := range u.Merged {
+		line("merged: %s (%s), since %s, by %s", m.Sub, printable(m.Username), m.At.UTC().Format(userTime), printable(m.By))
+		for _, id := range u.Identities {
+			if id.Via != m.Sub {
+				continue
+			}
+			row(printable(id.Provider), fmt.Sprintf("%s (%s), since %s", printable(id.Subject), id.ProviderType, id.Created.UTC().Format(userTime)))
 		}
 	}
 	line("kept tokens of identity providers")
@@ -231,6 +254,11 @@ func (n *node) showUser(ctx context.Context, u pool.User, out io.Writer) error {
 	}
 	_, err = io.WriteString(out, b.String())
 	return err
+}
+
+// identityRow is the row of an identity.
+func identityRow(id pool.LinkedIdentity) (name, value string) {
+	return printable(id.Provider), fmt.Sprintf("%s (%s), since %s", printable(id.Subject), id.ProviderType, id.Created.UTC().Format(userTime))
 }
 
 // showGroups prints the groups of a user, the one with the lowest precedence first, and who gave each.

@@ -98,24 +98,10 @@ func TestUserCommand(t *testing.T) {
 // TestUserByAnAddressOfMany: an e-mail address is a search, and identifies nobody.
 func TestUserByAnAddressOfMany(t *testing.T) {
 	d := deployKeeping(t)
-	d.write("pool.yaml", regexp.MustCompile(`(?m)^    AttributeMapping.*\n`).ReplaceAllStringFunc(d.read("pool.yaml"), func(line string) string {
-		return line + strings.Replace("  - ProviderName: Twin\n    ProviderType: OIDC\n    ProviderDetails: {client_id: weir, client_secret: upstream-secret, "+
-			"oidc_issuer: ISSUER, authorize_scopes: openid email}\n", "ISSUER", `"`+d.provider.Issuer()+`"`, 1) + line
-	}))
-	d.write("pool.yaml", strings.Replace(d.read("pool.yaml"), "SupportedIdentityProviders: [Corp]", "SupportedIdentityProviders: [Twin, Corp]", 1))
+	d.withTwin()
 	d.serve()
-	for _, provider := range []string{"Corp", "Twin"} {
-		b := newBrowser(t)
-		b.stopAt = d.provider.Issuer()
-		at, err := oidctest.SignIn(t.Context(), &b.client, b.open(d.oauth().AuthCodeURL("s")+"&identity_provider="+provider).url.String(), "ada", "river-otter")
-		if err != nil {
-			t.Fatal(err)
-		}
-		b.stopAt = callback
-		if back := b.open(at.URL.String()); back.url.Query().Get("code") == "" {
-			t.Fatalf("%s: %s", provider, back.url)
-		}
-	}
+	d.signInAt("Corp")
+	d.signInAt("Twin")
 	for _, args := range [][]string{{"show"}, {"sign-out"}, {"disable"}, {"delete", "--yes"}} {
 		out, errs, status := d.user(append(args, "ada@example.com")...)
 		if status != 1 || strings.Count(out, "\n") != 2 || !strings.Contains(out, "(Corp_subject-ada)") || !strings.Contains(out, "(Twin_subject-ada)") ||

@@ -54,6 +54,7 @@ func (d *Directory) awaited(ctx context.Context, p Pool, in SignIn) (store.Entry
 func (d *Directory) arrived(ctx context.Context, p Pool, in SignIn, e store.Entry[User], links []PendingLink) (SignInResult, error) {
 	u := e.Value
 	if !u.Enabled {
+		in.seen.round(u)
 		return SignInResult{}, fault.New(fault.Denied, "User is disabled.", fmt.Errorf("user %s is disabled", u.Sub))
 	}
 	r, err := d.joined(ctx, p, in, e, func(u *User) {
@@ -94,8 +95,10 @@ func (d *Directory) joined(ctx context.Context, p Pool, in SignIn, e store.Entry
 
 // write lays what a sign-in changes onto a user who is there.
 func (d *Directory) write(u *User, in SignIn, m merged) {
+	before := *u
 	u.Attributes, u.Modified, u.Edited = m.attrs, d.now(), without(u.Edited, m.changed)
 	u.setSources(m.changed, func(name string) ValueSource { return in.source(name, u.Modified) })
+	u.noteMerged(before, in.Provider.Name, in.Subject, m.changed)
 }
 
 // putSignedIn writes what a sign-in changed of e. A new address that the provider vouches for becomes a name as the pool's settings have it, and

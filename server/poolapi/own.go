@@ -14,6 +14,8 @@ import (
 func ownOperations() []operation {
 	return []operation{
 		op("AdminGetUserSources", admin, (*Service).adminGetUserSources),
+		op("ListKeptAssertions", admin, (*Service).listKeptAssertions),
+		op("TestAttributeMapping", admin, (*Service).testAttributeMapping),
 	}
 }
 
@@ -28,7 +30,11 @@ func sourceType(s pool.ValueSource, known bool) *api.SourceType {
 	if !known || kind == "" {
 		return &api.SourceType{Kind: "UNKNOWN"}
 	}
-	return &api.SourceType{Kind: kind, ProviderName: s.Provider, Rule: s.Rule, Date: api.TimeOf(s.At)}
+	out := &api.SourceType{Kind: kind, ProviderName: s.Provider, Rule: s.Rule}
+	if !s.At.IsZero() {
+		out.Date = api.TimeOf(s.At)
+	}
+	return out
 }
 
 func (s *Service) adminGetUserSources(ctx context.Context, by Caller, in *api.AdminGetUserSourcesRequest) (*api.AdminGetUserSourcesResponse, error) {

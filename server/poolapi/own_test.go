@@ -1,6 +1,7 @@
 package poolapi_test
 
 import (
+	"maps"
 	"net/http"
 	"testing"
 
@@ -8,7 +9,8 @@ import (
 )
 
 func ownContracts() map[string]contract {
-	return map[string]contract{
+	all := labContracts()
+	maps.Copy(all, map[string]contract{
 		"AdminGetUserSources": {
 			in: func(r *rig) body {
 				in := r.person("ada")
@@ -52,7 +54,8 @@ func ownContracts() map[string]contract {
 			},
 			refusals: []refused{noUser},
 		},
-	}
+	})
+	return all
 }
 
 // Our own operations and the published ones do not answer under each other's prefix: a policy or a log that reads the target would mean another one.

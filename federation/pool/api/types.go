@@ -280,6 +280,20 @@ type AdminListUserAuthEventsResponse struct {
 	NextToken  string          `json:"NextToken,omitzero" yaml:"NextToken"`
 }
 
+// AdminMergeUsersRequest is the structure of that name in the model.
+type AdminMergeUsersRequest struct {
+	DryRun         *bool  `json:"DryRun,omitzero" yaml:"DryRun"`
+	SourceUsername string `json:"SourceUsername,omitzero" yaml:"SourceUsername"`
+	UserPoolID     string `json:"UserPoolId,omitzero" yaml:"UserPoolId"`
+	Username       string `json:"Username,omitzero" yaml:"Username"`
+}
+
+// AdminMergeUsersResponse is the structure of that name in the model.
+type AdminMergeUsersResponse struct {
+	AlreadyMerged *bool             `json:"AlreadyMerged,omitzero" yaml:"AlreadyMerged"`
+	Changes       *MergeChangesType `json:"Changes,omitzero" yaml:"Changes"`
+}
+
 // AdminRemoveUserFromGroupRequest is the structure of that name in the model.
 type AdminRemoveUserFromGroupRequest struct {
 	GroupName  string `json:"GroupName,omitzero" yaml:"GroupName"`
@@ -353,6 +367,19 @@ type AdminSetUserSettingsRequest struct {
 
 // AdminSetUserSettingsResponse is the structure of that name in the model.
 type AdminSetUserSettingsResponse struct {
+}
+
+// AdminUnmergeUserRequest is the structure of that name in the model.
+type AdminUnmergeUserRequest struct {
+	DryRun         *bool  `json:"DryRun,omitzero" yaml:"DryRun"`
+	SourceUsername string `json:"SourceUsername,omitzero" yaml:"SourceUsername"`
+	UserPoolID     string `json:"UserPoolId,omitzero" yaml:"UserPoolId"`
+}
+
+// AdminUnmergeUserResponse is the structure of that name in the model.
+type AdminUnmergeUserResponse struct {
+	Changes       *MergeChangesType `json:"Changes,omitzero" yaml:"Changes"`
+	SourceEnabled *bool             `json:"SourceEnabled,omitzero" yaml:"SourceEnabled"`
 }
 
 // AdminUpdateAuthEventFeedbackRequest is the structure of that name in the model.
@@ -1331,6 +1358,20 @@ type IssuerConfigurationType struct {
 	Type string `json:"Type,omitzero" yaml:"Type"`
 }
 
+// KeptAssertionType is the structure of that name in the model.
+type KeptAssertionType struct {
+	ClaimNames     []string        `json:"ClaimNames,omitzero" yaml:"ClaimNames"`
+	Claims         json.RawMessage `json:"Claims,omitzero" yaml:"Claims"`
+	Date           *Time           `json:"Date,omitzero" yaml:"Date"`
+	ExpirationDate *Time           `json:"ExpirationDate,omitzero" yaml:"ExpirationDate"`
+	Fault          *TestFaultType  `json:"Fault,omitzero" yaml:"Fault"`
+	Issuer         string          `json:"Issuer,omitzero" yaml:"Issuer"`
+	Number         *int64          `json:"Number,omitzero" yaml:"Number"`
+	RedactedClaims []string        `json:"RedactedClaims,omitzero" yaml:"RedactedClaims"`
+	Subject        string          `json:"Subject,omitzero" yaml:"Subject"`
+	UserSub        string          `json:"UserSub,omitzero" yaml:"UserSub"`
+}
+
 // KeyConfigurationType is the structure of that name in the model.
 type KeyConfigurationType struct {
 	KeyType   string `json:"KeyType,omitzero" yaml:"KeyType"`
@@ -1406,6 +1447,18 @@ type ListIdentityProvidersRequest struct {
 type ListIdentityProvidersResponse struct {
 	NextToken string                `json:"NextToken,omitzero" yaml:"NextToken"`
 	Providers []ProviderDescription `json:"Providers,omitzero" yaml:"Providers"`
+}
+
+// ListKeptAssertionsRequest is the structure of that name in the model.
+type ListKeptAssertionsRequest struct {
+	Number       *int64 `json:"Number,omitzero" yaml:"Number"`
+	ProviderName string `json:"ProviderName,omitzero" yaml:"ProviderName"`
+	UserPoolID   string `json:"UserPoolId,omitzero" yaml:"UserPoolId"`
+}
+
+// ListKeptAssertionsResponse is the structure of that name in the model.
+type ListKeptAssertionsResponse struct {
+	Assertions []KeptAssertionType `json:"Assertions,omitzero" yaml:"Assertions"`
 }
 
 // ListResourceServersRequest is the structure of that name in the model.
@@ -1579,6 +1632,32 @@ type ManagedLoginBrandingType struct {
 	Settings                 json.RawMessage `json:"Settings,omitzero" yaml:"Settings"`
 	UseCognitoProvidedValues *bool           `json:"UseCognitoProvidedValues,omitzero" yaml:"UseCognitoProvidedValues"`
 	UserPoolID               string          `json:"UserPoolId,omitzero" yaml:"UserPoolId"`
+}
+
+// MergeAttributeType is the structure of that name in the model.
+type MergeAttributeType struct {
+	After  string `json:"After,omitzero" yaml:"After"`
+	Before string `json:"Before,omitzero" yaml:"Before"`
+	Name   string `json:"Name,omitzero" yaml:"Name"`
+}
+
+// MergeChangesType is the structure of that name in the model.
+type MergeChangesType struct {
+	Attributes     []MergeAttributeType `json:"Attributes,omitzero" yaml:"Attributes"`
+	EndedGrants    *int                 `json:"EndedGrants,omitzero" yaml:"EndedGrants"`
+	Groups         []string             `json:"Groups,omitzero" yaml:"Groups"`
+	Identities     []MergeIdentityType  `json:"Identities,omitzero" yaml:"Identities"`
+	SourceSub      string               `json:"SourceSub,omitzero" yaml:"SourceSub"`
+	SourceUsername string               `json:"SourceUsername,omitzero" yaml:"SourceUsername"`
+	UserSub        string               `json:"UserSub,omitzero" yaml:"UserSub"`
+	Username       string               `json:"Username,omitzero" yaml:"Username"`
+}
+
+// MergeIdentityType is the structure of that name in the model.
+type MergeIdentityType struct {
+	ProviderName string `json:"ProviderName,omitzero" yaml:"ProviderName"`
+	ProviderType string `json:"ProviderType,omitzero" yaml:"ProviderType"`
+	UserID       string `json:"UserId,omitzero" yaml:"UserId"`
 }
 
 // MessageTemplateType is the structure of that name in the model.
@@ -1983,6 +2062,88 @@ type TermsType struct {
 	TermsName        string            `json:"TermsName,omitzero" yaml:"TermsName"`
 	TermsSource      string            `json:"TermsSource,omitzero" yaml:"TermsSource"`
 	UserPoolID       string            `json:"UserPoolId,omitzero" yaml:"UserPoolId"`
+}
+
+// TestAttributeMappingRequest is the structure of that name in the model.
+type TestAttributeMappingRequest struct {
+	AttributeMapping map[string]string `json:"AttributeMapping,omitzero" yaml:"AttributeMapping"`
+	Claims           json.RawMessage   `json:"Claims,omitzero" yaml:"Claims"`
+	Number           *int64            `json:"Number,omitzero" yaml:"Number"`
+	ProviderDetails  map[string]Secret `json:"ProviderDetails,omitzero" yaml:"ProviderDetails"`
+	ProviderName     string            `json:"ProviderName,omitzero" yaml:"ProviderName"`
+	Subject          string            `json:"Subject,omitzero" yaml:"Subject"`
+	UserPoolID       string            `json:"UserPoolId,omitzero" yaml:"UserPoolId"`
+}
+
+// TestAttributeMappingResponse is the structure of that name in the model.
+type TestAttributeMappingResponse struct {
+	Assertions   []TestedAssertionType `json:"Assertions,omitzero" yaml:"Assertions"`
+	ProviderName string                `json:"ProviderName,omitzero" yaml:"ProviderName"`
+	Summary      *TestSummaryType      `json:"Summary,omitzero" yaml:"Summary"`
+	UserPoolID   string                `json:"UserPoolId,omitzero" yaml:"UserPoolId"`
+}
+
+// TestCheckType is the structure of that name in the model.
+type TestCheckType struct {
+	Message string `json:"Message,omitzero" yaml:"Message"`
+	Name    string `json:"Name,omitzero" yaml:"Name"`
+	Outcome string `json:"Outcome,omitzero" yaml:"Outcome"`
+}
+
+// TestFaultType is the structure of that name in the model.
+type TestFaultType struct {
+	Code    string `json:"Code,omitzero" yaml:"Code"`
+	Message string `json:"Message,omitzero" yaml:"Message"`
+}
+
+// TestSummaryType is the structure of that name in the model.
+type TestSummaryType struct {
+	Assertions *int     `json:"Assertions,omitzero" yaml:"Assertions"`
+	Broken     *int     `json:"Broken,omitzero" yaml:"Broken"`
+	Changed    *int     `json:"Changed,omitzero" yaml:"Changed"`
+	Failing    *int     `json:"Failing,omitzero" yaml:"Failing"`
+	Lines      []string `json:"Lines,omitzero" yaml:"Lines"`
+	People     *int     `json:"People,omitzero" yaml:"People"`
+	Repaired   *int     `json:"Repaired,omitzero" yaml:"Repaired"`
+	Unchanged  *int     `json:"Unchanged,omitzero" yaml:"Unchanged"`
+	Unknown    *int     `json:"Unknown,omitzero" yaml:"Unknown"`
+}
+
+// TestedAssertionType is the structure of that name in the model.
+type TestedAssertionType struct {
+	Attributes     []TestedAttributeType `json:"Attributes,omitzero" yaml:"Attributes"`
+	Checks         []TestCheckType       `json:"Checks,omitzero" yaml:"Checks"`
+	Date           *Time                 `json:"Date,omitzero" yaml:"Date"`
+	FaultAfter     *TestFaultType        `json:"FaultAfter,omitzero" yaml:"FaultAfter"`
+	FaultBefore    *TestFaultType        `json:"FaultBefore,omitzero" yaml:"FaultBefore"`
+	Finds          string                `json:"Finds,omitzero" yaml:"Finds"`
+	Groups         []TestedGroupType     `json:"Groups,omitzero" yaml:"Groups"`
+	Number         *int64                `json:"Number,omitzero" yaml:"Number"`
+	RedactedClaims []string              `json:"RedactedClaims,omitzero" yaml:"RedactedClaims"`
+	Result         string                `json:"Result,omitzero" yaml:"Result"`
+	Subject        string                `json:"Subject,omitzero" yaml:"Subject"`
+	UserSub        string                `json:"UserSub,omitzero" yaml:"UserSub"`
+	Username       string                `json:"Username,omitzero" yaml:"Username"`
+}
+
+// TestedAttributeType is the structure of that name in the model.
+type TestedAttributeType struct {
+	After   string `json:"After,omitzero" yaml:"After"`
+	Before  string `json:"Before,omitzero" yaml:"Before"`
+	Change  string `json:"Change,omitzero" yaml:"Change"`
+	Name    string `json:"Name,omitzero" yaml:"Name"`
+	Outcome string `json:"Outcome,omitzero" yaml:"Outcome"`
+	Problem string `json:"Problem,omitzero" yaml:"Problem"`
+	Rule    string `json:"Rule,omitzero" yaml:"Rule"`
+	Why     string `json:"Why,omitzero" yaml:"Why"`
+}
+
+// TestedGroupType is the structure of that name in the model.
+type TestedGroupType struct {
+	Change    string `json:"Change,omitzero" yaml:"Change"`
+	GroupName string `json:"GroupName,omitzero" yaml:"GroupName"`
+	Rule      string `json:"Rule,omitzero" yaml:"Rule"`
+	Why       string `json:"Why,omitzero" yaml:"Why"`
 }
 
 // TokenValidityUnitsType is the structure of that name in the model.
