@@ -96,6 +96,61 @@ describe('three nodes', () => {
   })
 })
 
+describe('the leases of periodic work', () => {
+  const leases = ['sweep', 'deletions', 'keys', 'metadata']
+
+  // The names of the leases that a node says it holds.
+  const heldBy = async (node) => {
+    const text = await (await fetch(`${node.operations}/metrics`)).text()
+    return leases.filter((lease) => text.includes(`weir_lease_held{lease="${lease}"} 1\n`))
+  }
+  // The holder of each lease, once each has one, among these nodes.
+  const holders = (among, ms = 30_000) =>
+    waitFor('one holder for each lease', async () => {
+      const all = await Promise.all(among.map(async (node) => (await heldBy(node)).map((lease) => [lease, node])))
+      const found = new Map(all.flat())
+      return found.size === leases.length && all.flat().length === leases.length && found
+    }, ms)
+  // The fencing number under which a node took a lease last, by its log.
+  const fence = (node, lease) =>
+    Math.max(...node.process.output.split('\n').filter((line) => line.includes('"lease taken"')).map(JSON.parse).filter((l) => l.lease === lease).map((l) => l.fence))
+  const ports = (found) => Object.fromEntries(leases.map((lease) => [lease, found.get(lease).port]))
+  const others = (node) => nodes.filter((other) => other !== node)
+
+  test('a holder that is killed is followed within 30 seconds, under the next fencing number', async (t) => {
+    const before = await holders(nodes)
+    const victim = before.get('sweep')
+    const lost = leases.filter((lease) => before.get(lease) === victim)
+    const numbers = lost.map((lease) => fence(victim, lease))
+    const began = Date.now()
+    await victim.process.stop('SIGKILL')
+    const now = await holders(others(victim), 30_000)
+    const took = Date.now() - began
+    assert.deepEqual(lost.map((lease) => fence(now.get(lease), lease)), numbers.map((n) => n + 1))
+    await victim.start()
+    assert.deepEqual(ports(await holders(nodes)), ports(now)) // it takes nothing back
+    t.diagnostic(`${lost.length} leases were taken over ${took} ms after their holder was killed`)
+  })
+
+  test('a holder that stood still has lost its leases when it wakes up, and leaves them alone', async (t) => {
+    const before = await holders(nodes)
+    const sleeper = before.get('sweep')
+    const lost = leases.filter((lease) => before.get(lease) === sleeper)
+    sleeper.process.signal('SIGSTOP')
+    let now
+    try {
+      now = await holders(others(sleeper), 30_000)
+    } finally {
+      sleeper.process.signal('SIGCONT')
+    }
+    await waitFor('the sleeper to notice', () => lost.every((lease) => sleeper.process.output.split('\n').some((l) => l.includes('"lease lost"') && l.includes(`"${lease}"`))))
+    assert.deepEqual(await heldBy(sleeper), [])
+    assert.deepEqual(ports(await holders(nodes)), ports(now))
+    for (const lease of lost) assert.equal(fence(now.get(lease), lease), fence(sleeper, lease) + 1)
+    t.diagnostic(`${lost.length} leases went to other nodes and stayed there`)
+  })
+})
+
 describe('a store that fails', () => {
   const ready = async () => (await fetch(`${nodes[0].operations}/readyz`)).status
 

@@ -15,8 +15,11 @@ import (
 func TestPasswordOfTheDatabase(t *testing.T) {
 	const encoded = "hunter%402%2F%25" // hunter@2/%
 	for source, set := range map[string]func(d *deployment, uri string) string{
-		"a file":          func(d *deployment, uri string) string { d.write("address", uri+"\n"); return "{file: address}" },
-		"the environment": func(d *deployment, uri string) string { d.t.Setenv("WEIR_TEST_STORE", uri); return "{env: WEIR_TEST_STORE}" },
+		"a file": func(d *deployment, uri string) string { d.write("address", uri+"\n"); return "{file: address}" },
+		"the environment": func(d *deployment, uri string) string {
+			d.t.Setenv("WEIR_TEST_STORE", uri)
+			return "{env: WEIR_TEST_STORE}"
+		},
 	} {
 		t.Run(source, func(t *testing.T) {
 			d := deploy(t, "log: {level: debug}")

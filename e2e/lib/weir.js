@@ -77,6 +77,10 @@ export class Process {
     })
   }
 
+  signal(name) {
+    this.#child.kill(name)
+  }
+
   async stop(signal = 'SIGTERM') {
     this.#child.kill(signal)
     const exit = await Promise.race([this.#exit, deadline(5_000)])

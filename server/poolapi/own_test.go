@@ -14,6 +14,8 @@ func ownContracts() map[string]contract {
 		"AdminGetUserSources": {
 			in: func(r *rig) body {
 				in := r.person("ada")
+				r.must("CreateGroup", inPool(body{"GroupName": "staff"}))
+				r.must("AdminAddUserToGroup", inPool(body{"Username": in["Username"], "GroupName": "staff"}))
 				r.must("AdminUpdateUserAttributes", inPool(body{"Username": in["Username"], "UserAttributes": []any{body{"Name": "nickname", "Value": "Countess"}}}))
 				return in
 			},
@@ -37,6 +39,13 @@ func ownContracts() map[string]contract {
 					if src["Date"] == nil {
 						r.Errorf("%s: no date in %v", name, src)
 					}
+				}
+				groups := out["Groups"].([]any)
+				if len(groups) != 1 || groups[0].(body)["GroupName"] != "staff" || len(groups[0].(body)["Sources"].([]any)) != 1 {
+					r.Fatalf("groups %v", groups)
+				}
+				if src := groups[0].(body)["Sources"].([]any)[0].(body); src["Kind"] != "ADMINISTRATOR" || src["Date"] == nil || src["ProviderName"] != nil {
+					r.Errorf("staff is from %v", src)
 				}
 				if got["nickname"]["Value"] != "Countess" || len(got) != 4 {
 					r.Errorf("attributes %v", got)

@@ -201,6 +201,7 @@ type AdminGetUserSourcesRequest struct {
 // AdminGetUserSourcesResponse is the structure of that name in the model.
 type AdminGetUserSourcesResponse struct {
 	Attributes []SourcedAttributeType `json:"Attributes,omitzero" yaml:"Attributes"`
+	Groups     []SourcedGroupType     `json:"Groups,omitzero" yaml:"Groups"`
 	UserSub    string                 `json:"UserSub,omitzero" yaml:"UserSub"`
 	Username   string                 `json:"Username,omitzero" yaml:"Username"`
 }
@@ -1932,6 +1933,12 @@ type SourcedAttributeType struct {
 	Name   string      `json:"Name,omitzero" yaml:"Name"`
 	Source *SourceType `json:"Source,omitzero" yaml:"Source"`
 	Value  string      `json:"Value,omitzero" yaml:"Value"`
+}
+
+// SourcedGroupType is the structure of that name in the model.
+type SourcedGroupType struct {
+	GroupName string       `json:"GroupName,omitzero" yaml:"GroupName"`
+	Sources   []SourceType `json:"Sources,omitzero" yaml:"Sources"`
 }
 
 // StartUserImportJobRequest is the structure of that name in the model.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -34,7 +35,7 @@ func newNode(e store.Engine, ring *secret.Ring) node {
 }
 
 // TestDirectoryKeepsItsPromisesWhateverFails lets each call of a day in a pool fail in each way: on bolt every one of them, on a
-// database every seventh, since it is slower.
+// database every eleventh, since it is slower.
 func TestDirectoryKeepsItsPromisesWhateverFails(t *testing.T) {
 	for _, tt := range []struct {
 		name string
@@ -42,7 +43,7 @@ func TestDirectoryKeepsItsPromisesWhateverFails(t *testing.T) {
 		step int
 	}{
 		{"bolt", newBolt, 1},
-		{"MongoDB", newMongo, 7},
+		{"MongoDB", newMongo, 11},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			ring, err := secret.ParseRing(strings.NewReader(secret.GenerateKey()))
@@ -89,6 +90,7 @@ type day struct {
 	honest node
 	pool   pool.Pool
 	corp   pool.IdentityProvider
+	both   []pool.IdentityProvider // whose identities are linked by preferred_username
 	code   string
 	spent  int
 }
@@ -105,7 +107,22 @@ func newDay(t *testing.T, db store.Engine, ring *secret.Ring, name string) *day 
 	if err != nil {
 		t.Fatal(err)
 	}
+	for _, name := range []string{"HR", "Badge"} {
+		ip, err := d.honest.CreateProvider(t.Context(), pool.IdentityProvider{PoolID: d.pool.ID, Name: name, Type: "OIDC",
+			Details:          pool.Details{"link_users": secret.New("attribute:preferred_username")},
+			AttributeMapping: map[string]string{"preferred_username": "nick"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		d.both = append(d.both, ip)
+	}
 	return d
+}
+
+// linked signs grace in, who has an identity at each of two providers.
+func (d *day) linked(ctx context.Context, n node, i int, nick string) (pool.SignInResult, error) {
+	said := map[string]string{"preferred_username": nick}
+	return n.SignIn(ctx, d.pool, pool.SignIn{Provider: d.both[i], Subject: "grace", Attributes: said, Exact: said})
 }
 
 // live goes on whatever fails, as people do who try another thing.
@@ -117,6 +134,8 @@ func (d *day) live(ctx context.Context, n node) {
 			RedirectURI: redirect, Scopes: []string{"openid"}}, token.Lifetimes{})
 	}
 	d.spend(ctx, n)
+	_, _ = d.linked(ctx, n, 0, "grace")
+	_, _ = d.linked(ctx, n, 1, "grace")
 	jane, janes := n.CreateUser(ctx, d.pool.ID, d.local("jane"))
 	joe := d.local("joe")
 	joe.ForceAlias = true
@@ -155,9 +174,18 @@ func (d *day) check(t *testing.T) {
 	if err != nil {
 		t.Fatalf("%s: sign in afterwards: %v", d.name, err)
 	}
+	// So is she who is linked, and her value can go on to another one.
+	for i := range d.both {
+		if r, err := d.linked(ctx, d.honest, i, "grace"); err != nil || i == 1 && len(r.User.Identities) != 2 {
+			t.Fatalf("%s: a linked sign-in afterwards: %+v, %v", d.name, r.User, err)
+		}
+	}
+	if r, err := d.linked(ctx, d.honest, 1, "grace2"); err != nil || len(r.User.LinkKeys) != 1 || len(r.User.Identities) != 2 {
+		t.Errorf("%s: a value that changes: %+v, %v", d.name, r.User, err)
+	}
 	users := d.users(t)
-	if n := len(slices.DeleteFunc(slices.Clone(users), func(u pool.User) bool { return len(u.Identities) == 0 })); n != 1 {
-		t.Errorf("%s: %d users have the identity", d.name, n)
+	if n := len(slices.DeleteFunc(slices.Clone(users), func(u pool.User) bool { return len(u.Identities) == 0 })); n != 2 {
+		t.Errorf("%s: %d users have the identities of two", d.name, n)
 	}
 	if again, err := d.honest.SignIn(ctx, d.pool, d.signIn("ada@newer.example")); err != nil || again.User.Sub != first.User.Sub || again.Created {
 		t.Errorf("%s: sign in once more: %+v, %v", d.name, again, err)
@@ -195,7 +223,7 @@ func (d *day) check(t *testing.T) {
 func (d *day) wentWell(t *testing.T, calls int) {
 	t.Helper()
 	joe, err := d.honest.FindUser(t.Context(), d.pool.ID, email)
-	if calls < 20 || d.spent != 1 || err != nil || joe.Username != "joe" || len(d.users(t)) != 2 {
+	if calls < 20 || d.spent != 1 || err != nil || joe.Username != "joe" || len(d.users(t)) != 3 {
 		t.Errorf("%s: %d calls, %d codes spent, the address leads to %q, %v, %d users", d.name, calls, d.spent, joe.Username, err, len(d.users(t)))
 	}
 }
@@ -207,4 +235,37 @@ func (d *day) users(t *testing.T) []pool.User {
 		t.Fatalf("%s: users: %q, %v", d.name, next, err)
 	}
 	return users
+}
+
+// Two first sign-ins of one person at the same time, through two providers, make one user on each engine.
+func TestParallelLinkedFirstSignIns(t *testing.T) {
+	for name, open := range map[string]func(*testing.T) store.Engine{"bolt": newBolt, "MongoDB": newMongo} {
+		t.Run(name, func(t *testing.T) {
+			ring, err := secret.ParseRing(strings.NewReader(secret.GenerateKey()))
+			if err != nil {
+				t.Fatal(err)
+			}
+			d := newDay(t, open(t), ring, name)
+			for round := range 20 {
+				said := map[string]string{"preferred_username": fmt.Sprint("p", round)}
+				var subs [2]string
+				var all sync.WaitGroup
+				for i := range subs {
+					all.Go(func() {
+						r, err := d.honest.SignIn(context.WithoutCancel(t.Context()), d.pool, pool.SignIn{Provider: d.both[i], Subject: said["preferred_username"], Attributes: said, Exact: said})
+						if subs[i] = r.User.Sub; err != nil {
+							t.Error(err)
+						}
+					})
+				}
+				all.Wait()
+				if subs[0] != subs[1] || subs[0] == "" {
+					t.Errorf("round %d: users %v", round, subs)
+				}
+			}
+			if n := len(d.users(t)); n != 20 {
+				t.Errorf("%d users", n)
+			}
+		})
+	}
 }
