@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/weir-id/weir/federation/assertion"
 	"github.com/weir-id/weir/federation/audit"
 	"github.com/weir-id/weir/federation/erasure"
 	"github.com/weir-id/weir/federation/fault"
@@ -28,7 +29,7 @@ type Providers interface {
 //
 // Nothing is stored before an upstream identity is proven. A returning user's login whose
 // attributes did not change costs one write here (Grants.Start) and one at
-// the token endpoint (Grants.Spend). Where the provider's tokens are kept there is one more (Upstream.Keep).
+// the token endpoint (Grants.Spend). Where the provider's tokens are kept there is one more (Upstream.Keep), and one beside where its assertions are.
 type Broker struct {
 	Directory *pool.Directory
 	Providers Providers
@@ -43,6 +44,9 @@ type Broker struct {
 	Now       func() time.Time
 	// Forget removes what is kept for a pool that the Broker does not work with, when the pool is deleted: its keys.
 	Forget []func(ctx context.Context, poolID string) error
+
+	// Assertions keeps those that providers are configured to have kept; nil keeps none.
+	Assertions *assertion.Keeper
 
 	rules  ruleSet
 	groups groupRuleSet
@@ -163,10 +167,11 @@ type granter func(ctx context.Context, req Request, u pool.User, g token.Grant) 
 // admit turns a proven identity into a user and a grant, which write writes.
 func (b *Broker) admit(ctx context.Context, p pool.Pool, idp pool.IdentityProvider, req Request, id Identity, write granter) (Login, error) {
 	in, err := b.mapped(p, idp, id)
-	if err != nil {
-		return Login{}, err
+	var res pool.SignInResult
+	if err == nil {
+		res, err = b.Directory.SignIn(ctx, p, in)
 	}
-	res, err := b.Directory.SignIn(ctx, p, in)
+	defer b.keepAssertion(ctx, idp, id, res.User, err)()
 	if err != nil {
 		return Login{}, err
 	}
@@ -227,15 +232,20 @@ func (b *Broker) mapped(p pool.Pool, idp pool.IdentityProvider, id Identity) (po
 	if err != nil {
 		return pool.SignIn{}, err
 	}
+	return signInOf(idp, id, rules, groups), nil
+}
+
+// signInOf is what rules make of an identity.
+func signInOf(idp pool.IdentityProvider, id Identity, rules *mapping.Rules, groups *mapping.GroupResult) pool.SignIn {
 	return pool.SignIn{Provider: idp, Issuer: id.Issuer, Subject: id.Subject, Exact: rules.Texts(id.Claims), Groups: groups,
 		Map: func(in mapping.Input) (mapping.Result, error) {
 			in.Claims, in.Provider = id.Claims, mapping.Provider{Name: idp.Name, Type: idp.Type}
 			res := rules.Evaluate(in)
 			if err := res.Err(); err != nil {
-				return mapping.Result{}, fault.New(fault.Invalid, "The identity provider sent an attribute that cannot be kept.", err)
+				return res, fault.New(fault.Invalid, "The identity provider sent an attribute that cannot be kept.", err)
 			}
 			return res, nil
-		}}, nil
+		}}
 }
 
 // grant writes the code, and with it the session where g does not continue one.

@@ -144,6 +144,11 @@ func (b *Broker) leave(ctx context.Context, idp pool.IdentityProvider, u pool.Us
 	if err := b.Once.Forget(ctx, once.Person{PoolID: idp.PoolID, Provider: idp.Name, Subject: subject}); err != nil {
 		return err
 	}
+	if b.Assertions != nil {
+		if err := b.Assertions.DeleteIdentity(ctx, idp.PoolID, idp.Name, subject); err != nil {
+			return err
+		}
+	}
 	var err error
 	if out.Grants, err = b.endIdentity(ctx, idp, u, subject); err != nil || u.Sub == "" {
 		return err

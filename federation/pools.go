@@ -31,6 +31,9 @@ func (b *Broker) FinishDeletions(ctx context.Context) (int, error) {
 func (b *Broker) forget() func(ctx context.Context, poolID string) error {
 	return func(ctx context.Context, poolID string) error {
 		all := []func(context.Context, string) error{b.Grants.DeletePool, b.Upstream.DeletePool, b.Once.DeletePool, b.Erasures.DonePool}
+		if b.Assertions != nil {
+			all = append(all, b.Assertions.DeletePool)
+		}
 		for _, f := range append(all, b.Forget...) {
 			if err := f(ctx, poolID); err != nil {
 				return err

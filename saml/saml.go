@@ -292,19 +292,9 @@ func (p *Provider) FinishUnsolicited(ctx context.Context, callback string, r fed
 func (p *Provider) validate(ctx context.Context, r federation.Response, acs string,
 	check func(string, response.Expect) (*response.Assertion, error), more func(*response.Expect),
 ) (*response.Assertion, error) {
-	md, err := p.known(ctx)
+	e, err := p.expect(ctx, acs)
 	if err != nil {
 		return nil, err
-	}
-	keys, err := p.decryptionKeys(ctx)
-	if err != nil {
-		return nil, err
-	}
-	e := response.Expect{
-		IDPEntityID: md.EntityID, SPEntityID: p.s.spEntityID, ACSURL: acs, SigningKeys: md.PublicKeys(), DecryptionKeys: keys,
-		Now: p.o.Now(), Skew: p.s.skew, AllowSHA1: p.s.allowSHA1, RequireEncrypted: p.s.encrypted,
-		NameIDOptional: p.s.subject != "", MaxElements: p.s.maxElements,
-		MaxBytes: max(response.DefaultMaxBytes, response.DefaultMaxBytes/response.DefaultMaxElements*p.s.maxElements),
 	}
 	more(&e)
 	form := r.Form.Get("SAMLResponse")
@@ -324,6 +314,21 @@ func (p *Provider) validate(ctx context.Context, r federation.Response, acs stri
 		return nil, fmt.Errorf("saml replay cache: %w", err)
 	}
 	return as, nil
+}
+
+// expect is what a response has to be that was sent to the address acs, whichever request it answers.
+func (p *Provider) expect(ctx context.Context, acs string) (response.Expect, error) {
+	md, err := p.known(ctx)
+	if err != nil {
+		return response.Expect{}, err
+	}
+	keys, err := p.decryptionKeys(ctx)
+	return response.Expect{
+		IDPEntityID: md.EntityID, SPEntityID: p.s.spEntityID, ACSURL: acs, SigningKeys: md.PublicKeys(), DecryptionKeys: keys,
+		Now: p.o.Now(), Skew: p.s.skew, AllowSHA1: p.s.allowSHA1, RequireEncrypted: p.s.encrypted,
+		NameIDOptional: p.s.subject != "", MaxElements: p.s.maxElements,
+		MaxBytes: max(response.DefaultMaxBytes, response.DefaultMaxBytes/response.DefaultMaxElements*p.s.maxElements),
+	}, err
 }
 
 // Status codes by which a provider says that the person, and not the trust, is the reason (SAML core section 3.2.2.2).

@@ -65,6 +65,32 @@ func TestDurableWritesWhereTokensAreKept(t *testing.T) {
 	}
 }
 
+// Where the provider's assertions are kept, a sign-in there costs one write more, beside the others.
+func TestDurableWritesWhereAssertionsAreKept(t *testing.T) {
+	w, _ := servertest.StartExample(t, func(o *servertest.Options) {
+		o.Spec.UserPools[0].IdentityProviders[0].ProviderDetails["keep_assertions"] = secret.New("2")
+	})
+	web, b := w.Web(), w.Browser()
+	web.Login(b, ada)
+	for name, tt := range map[string]struct {
+		login func()
+		want  string
+	}{
+		"a returning user's login":        {func() { web.Login(w.Browser(), ada) }, "assertion 1, grant 2"},
+		"single sign-on asks no provider": {func() { web.Tokens(b.Get(web.Authorize())) }, "grant 2"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for range 3 {
+				w.Engine.Reset()
+				tt.login()
+				if got := w.Engine.Written(); got != tt.want {
+					t.Errorf("written: %q, want %q", got, tt.want)
+				}
+			}
+		})
+	}
+}
+
 // 50 browsers sign the same person in at once, for the first time: one user.
 func TestParallelFirstLogins(t *testing.T) {
 	w, _ := servertest.StartExample(t)

@@ -14,7 +14,7 @@ import (
 // socketOf is where a process that serves the store can be reached.
 func socketOf(cfg *config.Config) string { return cfg.Store.Path + ".sock" }
 
-// openControl adds the door for the command line. Without it serving goes on: only apply, export, backup, trace and user while serving need it.
+// openControl adds the door for the command line. Without it serving goes on: only apply, export, backup, trace, user and mapping while serving need it.
 // Beside a database nothing needs it.
 func (n *node) openControl(ctx context.Context, ds *doors) {
 	if n.bolt == nil {
@@ -22,7 +22,7 @@ func (n *node) openControl(ctx context.Context, ds *doors) {
 	}
 	l, err := control.Listen(socketOf(n.cfg))
 	if err != nil {
-		n.log.LogAttrs(ctx, slog.LevelWarn, "no control socket: weir apply, weir export, weir backup, weir trace and weir user will not work while this process serves",
+		n.log.LogAttrs(ctx, slog.LevelWarn, "no control socket: weir apply, weir export, weir backup, weir trace, weir user and weir mapping will not work while this process serves",
 			slog.String("error", err.Error()))
 		return
 	}
@@ -46,6 +46,9 @@ func (n *node) handlers() control.Handlers {
 		},
 		User: func(ctx context.Context, u control.User, out io.Writer) error {
 			return told(n.user(ctx, u, out))
+		},
+		Mapping: func(ctx context.Context, m control.Mapping, out io.Writer) error {
+			return told(n.mapping(ctx, m, out))
 		},
 	}
 }

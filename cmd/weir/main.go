@@ -34,7 +34,13 @@ func tuneCollector() {
 	}
 }
 
-// run executes one command line until it is done or ctx ends, and returns the exit status: 0, or 1 after a fault.
+// statusError is an error with an exit status of its own.
+type statusError struct {
+	error
+	status int
+}
+
+// run executes one command line until it is done or ctx ends, and returns the exit status: 0, or 1 after a fault, or that of a statusError.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	root := command()
 	root.SetArgs(args)
@@ -42,6 +48,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	root.SetErr(stderr)
 	if err := root.ExecuteContext(ctx); err != nil {
 		_, _ = fmt.Fprintln(stderr, "weir:", explain(err))
+		var s *statusError
+		if errors.As(err, &s) {
+			return s.status
+		}
 		return 1
 	}
 	return 0
@@ -78,7 +88,7 @@ Run it:   weir serve --config weir.yaml`,
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetFlagErrorFunc(flagError)
-	root.AddCommand(serveCommand(), applyCommand(), exportCommand(), demoCommand(), benchCommand(), traceCommand(), userCommand(), backupCommand(), restoreCommand(), migrateCommand(), versionCommand())
+	root.AddCommand(serveCommand(), applyCommand(), exportCommand(), demoCommand(), benchCommand(), traceCommand(), userCommand(), mappingCommand(), backupCommand(), restoreCommand(), migrateCommand(), versionCommand())
 	return root
 }
 

@@ -16,6 +16,7 @@ import (
 
 	"github.com/weir-id/weir/config"
 	"github.com/weir-id/weir/federation"
+	"github.com/weir-id/weir/federation/assertion"
 	"github.com/weir-id/weir/federation/audit"
 	"github.com/weir-id/weir/federation/erasure"
 	"github.com/weir-id/weir/federation/fault"
@@ -173,7 +174,9 @@ func (n *node) wire() {
 	n.keys = &token.Keys{Engine: n.engine, Ring: n.ring, Now: n.now}
 	n.issuer = &token.Issuer{Keys: n.keys, BaseURL: n.cfg.BaseURL, Now: n.now}
 	n.grants = &token.Grants{Engine: n.engine, Ring: n.ring, Now: n.now}
-	n.broker = &federation.Broker{Directory: n.directory, Providers: n.providers, Grants: n.grants, Ring: n.ring,
+	assertions := &assertion.Keeper{Engine: n.engine, Ring: n.ring, Now: n.now}
+	n.directory.SettleProvider = assertions.Settle
+	n.broker = &federation.Broker{Assertions: assertions, Directory: n.directory, Providers: n.providers, Grants: n.grants, Ring: n.ring,
 		Once: &once.Memory{Engine: n.engine, Ring: n.ring, Now: n.now}, Upstream: &upstream.Keeper{Engine: n.engine, Ring: n.ring, Now: n.now},
 		Replays: &replay.Messages{Engine: n.engine}, Erasures: &erasure.Requests{Engine: n.engine, Ring: n.ring, Now: n.now}, Audit: n.audit, Now: n.now,
 		Forget: []func(context.Context, string) error{n.keys.DeletePool, n.samlKeys.DeletePool, (&samlsp.Copies{Engine: n.engine}).DeletePool}}

@@ -216,6 +216,17 @@ func (n *node) showUser(ctx context.Context, u pool.User, out io.Writer) error {
 	for _, name := range slices.Sorted(maps.Keys(u.Attributes)) {
 		row(printable(name), printable(u.Attributes[name])+sourceText(u.Sources[name]))
 	}
+	groups, err := n.directory.GroupsOf(ctx, u)
+	if err != nil {
+		return err
+	}
+	line("groups")
+	for _, g := range groups {
+		row(printable(g.Name), membershipText(u, g.GID))
+	}
+	if len(groups) == 0 {
+		line("  none")
+	}
 	line("identities")
 	for _, id := range u.Identities {
 		if id.Via != "" {
@@ -241,6 +252,24 @@ func (n *node) showUser(ctx context.Context, u pool.User, out io.Writer) error {
 	}
 	_, err = io.WriteString(out, b.String())
 	return err
+}
+
+// membershipText says who gave a user a group.
+func membershipText(u pool.User, gid string) string {
+	var from []string
+	for _, m := range u.Memberships() {
+		if m.GID != gid {
+			continue
+		}
+		for _, s := range m.Sources {
+			if s.At.IsZero() {
+				from = append(from, "from an administrator")
+			} else {
+				from = append(from, strings.TrimSpace(sourceText(s)))
+			}
+		}
+	}
+	return strings.Join(from, "; ")
 }
 
 // sourceText says behind a value who wrote it, where that is known.

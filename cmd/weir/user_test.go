@@ -47,7 +47,7 @@ func TestUserCommand(t *testing.T) {
 	const name = "Corp_subject-ada"
 	out := d.says(`(?m)^`+sub+` \(`+name+`\)\n  pool +`+poolID+`\n  status +EXTERNAL_PROVIDER\n  enabled +yes\n`, "show", "ada@example.com")
 	for _, want := range []string{
-		`(?m)^  live grants +1$`, `(?m)^  email +ada@example\.com   from Corp by the rule "email", 20`, `(?m)^  Corp +subject-ada \(OIDC\), since 20`,
+		`(?m)^  live grants +1$`, `(?m)^groups\n  none$`, `(?m)^  email +ada@example\.com   from Corp by the rule "email", 20`, `(?m)^  Corp +subject-ada \(OIDC\), since 20`,
 		`(?m)^  Corp +access token until 20.*, refresh token, of 20.*, scope openid email offline_access$`,
 	} {
 		if !regexp.MustCompile(want).MatchString(out) {

@@ -5,5 +5,6 @@ func CommonDetails() []string {
 	return []string{
 		detailGroupClaim, detailGroupRules, detailGroupAbsent,
 		detailLinkUsers, detailTrustedDomains, detailLinkSources,
+		DetailKeepAssertions, DetailKeepAssertionsDays, DetailRedactAssertions,
 	}
 }

@@ -208,7 +208,7 @@ func permissionField(name string, list []string) field {
 var openDetails = []string{
 	"client_id", "authorize_scopes", "oidc_issuer", "attributes_request_method", "callback", "api_version", "team_id", "key_id",
 	"IDPInit", "IDPSignout", "EncryptedResponses", "RequestSigningAlgorithm", detailGroupClaim, detailGroupRules, detailGroupAbsent,
-	detailLinkUsers, detailTrustedDomains, detailLinkSources,
+	detailLinkUsers, detailTrustedDomains, detailLinkSources, DetailKeepAssertions, DetailKeepAssertionsDays, DetailRedactAssertions,
 }
 
 func providerFields(p IdentityProvider) []field {

@@ -38,6 +38,9 @@ type Directory struct {
 	// provider, and its messages are fixed and tell nothing of what answered. CreateProvider, UpdateProvider and ChangeProvider call it
 	// before they write. Plan and Apply do not: a file has to mean the same whether or not a provider is up.
 	ProbeProvider func(context.Context, IdentityProvider) []Problem
+	// SettleProvider, if set, brings what others keep of a provider in line with it: after each write of one that was there, and with no details at all
+	// before and after it is deleted. It may be called again, and an error of it is that of the change, which is done then.
+	SettleProvider func(context.Context, IdentityProvider) error
 
 	// Resolver looks up the DNS records that prove trusted domains. Without one, nobody is linked by a domain that has to be proven.
 	Resolver Resolver

@@ -95,6 +95,7 @@ func (b base) start(t *testing.T, pr program, e store.Engine) *world {
 	t.Helper()
 	w := b.w
 	w.d, w.subs = b.node(e), map[string]string{}
+	w.led, w.parted = func(string, string) {}, func(string, string) {}
 	for _, s := range pr.before {
 		if got := s.do(&w); got != "created" {
 			t.Fatalf("%s: %s", s.name, got)
@@ -165,14 +166,15 @@ func (b base) alone(t *testing.T, pr program, order [][2]int) string {
 	t.Helper()
 	w := b.start(t, pr, b.engine.clone(func() {}))
 	answers := make([][]string, len(pr.threads))
-	parted := map[string]bool{}
-	for _, at := range order {
-		st := pr.threads[at[0]][at[1]]
-		answer := st.do(w)
-		answers[at[0]] = append(answers[at[0]], answer)
-		if parted[st.parted] = parted[st.parted] || answer == "unlinked false"; answer == "linked" && parted[st.signs] {
-			t.Fatalf("one after the other: %s is linked again, though an administrator took it away\n%s", st.signs, pr.tell(answers))
+	parted := map[string]string{}
+	w.parted = func(identity, sub string) { parted[identity] = sub }
+	w.led = func(identity, sub string) {
+		if parted[identity] == sub {
+			t.Fatalf("one after the other: %s came to %s again, though an administrator took it away\n%s", identity, sub, pr.tell(answers))
 		}
+	}
+	for _, at := range order {
+		answers[at[0]] = append(answers[at[0]], pr.threads[at[0]][at[1]].do(w))
 	}
 	if bad := w.crossed(t); bad != "" {
 		t.Fatalf("one after the other: %s\n%s", bad, pr.tell(answers))
@@ -188,7 +190,7 @@ func (pr program) effective(answers [][]string) (program, [][]string) {
 	for i, thread := range pr.threads {
 		out.threads = append(out.threads, nil)
 		for j, s := range thread {
-			if s.parted == "" || answers[i][j] != "not_found" {
+			if !s.unlinks || answers[i][j] != "not_found" {
 				out.threads[i], kept[i] = append(out.threads[i], s), append(kept[i], answers[i][j])
 			}
 		}

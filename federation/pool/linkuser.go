@@ -36,6 +36,22 @@ type Offer struct {
 // document claims the value (User.LinkKeys). That is all the claim is for. What makes somebody eligible is read from their document and
 // written by compare-and-swap, so that what has changed meanwhile is looked at again.
 func (d *Directory) byPolicy(ctx context.Context, p Pool, in SignIn) (SignInResult, error) {
+	r, err := d.linkOrCreate(ctx, p, in)
+	if f := (*fault.Error)(nil); !errors.As(err, &f) || f.Code == fault.Unavailable {
+		return r, err
+	}
+	// A refusal is about somebody who is not known. They may be by now, and then it is not about them.
+	_, at := d.users().GetBy(ctx, identityKey(p.ID, in.Provider.Name, in.Subject))
+	switch {
+	case at == nil:
+		return SignInResult{}, errLost
+	case !errors.Is(at, store.ErrNotFound):
+		return SignInResult{}, at
+	}
+	return r, err
+}
+
+func (d *Directory) linkOrCreate(ctx context.Context, p Pool, in SignIn) (SignInResult, error) {
 	o, err := d.offer(ctx, p, in)
 	if err != nil {
 		return SignInResult{}, err

@@ -16,14 +16,15 @@ type world struct {
 	p         pool.Pool
 	providers map[string]pool.IdentityProvider
 	subs      map[string]string // of the users that were there before, by whose they are
+	led       func(identity, sub string)
+	parted    func(identity, sub string)
 }
 
 // step is something that somebody does, and returns what they are told.
 type step struct {
-	name   string
-	do     func(w *world) string
-	signs  string // the identity that signs in
-	parted string // the identity that is unlinked
+	name    string
+	do      func(w *world) string
+	unlinks bool
 }
 
 func outcome(err error, ok string) string {
@@ -35,10 +36,13 @@ func outcome(err error, ok string) string {
 
 // comesIn is a sign-in of a person with one of their values.
 func comesIn(provider, person string, n int) step {
-	return step{signs: person + " at " + provider, name: fmt.Sprintf("%s signs in at %s with value %d", person, provider, n), do: func(w *world) string {
+	return step{name: fmt.Sprintf("%s signs in at %s with value %d", person, provider, n), do: func(w *world) string {
 		v := valueOf(person, n)
 		said := attrs{"email": v + "@example.com", "email_verified": "true", "custom:employee": v}
 		r, err := w.d.SignIn(context.Background(), w.p, pool.SignIn{Provider: w.providers[provider], Issuer: "i", Subject: person, Attributes: said, Exact: said})
+		if err == nil {
+			w.led(person+" at "+provider, r.User.Sub)
+		}
 		switch {
 		case err == nil && r.Created:
 			return "created"
@@ -91,13 +95,17 @@ func randomStep(r *rand.Rand, calm bool) step {
 		})
 	case 4:
 		at := draw(r, linkers...)
-		return step{parted: who + " at " + at, name: fmt.Sprintf("unlink %s at %s", who, at), do: func(w *world) string {
+		return step{unlinks: true, name: fmt.Sprintf("unlink %s at %s", who, at), do: func(w *world) string {
 			done, err := w.d.UnlinkProvider(ctx, w.p.ID, pool.Source{Provider: at, Attribute: pool.SubjectAttribute, Value: who})
+			if err == nil && !done.Own {
+				w.parted(who+" at "+at, done.User.Sub)
+			}
 			return outcome(err, fmt.Sprint("unlinked ", done.Own))
 		}}
 	case 5:
 		at := draw(r, linkers...)
 		return change("link "+who+" at "+at+" to", who, func(w *world, sub string) error {
+			w.parted(who+" at "+at, "") // the administrator has thought better of it
 			_, _, err := w.d.LinkProvider(ctx, w.p.ID, sub, pool.Source{Provider: at, Attribute: pool.SubjectAttribute, Value: who})
 			return err
 		})

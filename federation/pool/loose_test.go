@@ -196,7 +196,7 @@ func (s *turns) run(work ...func()) {
 		n := len(s.waiting)
 		if n == 0 { // all of them wait for time to pass
 			s.mu.Unlock()
-			time.Sleep(time.Millisecond)
+			<-time.After(time.Millisecond)
 			continue
 		}
 		i := s.rand.IntN(n)

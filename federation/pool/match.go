@@ -54,6 +54,7 @@ func (d *Directory) awaited(ctx context.Context, p Pool, in SignIn) (store.Entry
 func (d *Directory) arrived(ctx context.Context, p Pool, in SignIn, e store.Entry[User], links []PendingLink) (SignInResult, error) {
 	u := e.Value
 	if !u.Enabled {
+		in.seen.round(u)
 		return SignInResult{}, fault.New(fault.Denied, "User is disabled.", fmt.Errorf("user %s is disabled", u.Sub))
 	}
 	r, err := d.joined(ctx, p, in, e, func(u *User) {

@@ -99,6 +99,7 @@ var unprobed = []string{
 	"authorize_scopes", "attributes_request_method", "attributes_url_add_attributes", "token_request_method", "native_client_ids", "clock_skew_seconds",
 	detailCallback, detailDataDeletion, detailKeepTokens, detailTokenClients, detailLinkUsers, detailTrustedDomains, detailLinkSources,
 	detailGroupClaim, detailGroupRules, detailGroupAbsent, "group_overage", "graph_url",
+	DetailKeepAssertions, DetailKeepAssertionsDays, DetailRedactAssertions,
 	"IDPInit", "IDPSignout", "EncryptedResponses", "RequestSigningAlgorithm", "ForceAuthn", "NameIDFormat", "SubjectAttribute", "SPEntityID",
 	"RequestedAuthnContext", "AuthnContextComparison", "ClockSkewSeconds", "MaxElements", "DefaultClientId", "DefaultRedirectURI",
 	"ActiveEncryptionCertificate", "SSORedirectBindingURI", "SLORedirectBindingURI", // which have no effect

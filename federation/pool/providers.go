@@ -132,6 +132,9 @@ func (d *Directory) DeleteProvider(ctx context.Context, poolID, name string) err
 		return storeFault(operation, err, noProvider)
 	}
 	defer d.changed()
+	if err := d.settleProvider(ctx, IdentityProvider{PoolID: poolID, Name: name}); err != nil {
+		return storeFault(operation, err, noProvider)
+	}
 	// Before, so that a deletion that ends here can be repeated; and after, for a client that was written meanwhile.
 	if err := d.delist(ctx, poolID, name); err != nil {
 		return storeFault(operation, err, noProvider)
@@ -139,7 +142,15 @@ func (d *Directory) DeleteProvider(ctx context.Context, poolID, name string) err
 	if _, err := d.providers().Take(ctx, key); err != nil { // of several callers one has deleted it
 		return storeFault(operation, err, noProvider)
 	}
-	return storeFault(operation, d.delist(ctx, poolID, name), noProvider)
+	err := errors.Join(d.delist(ctx, poolID, name), d.settleProvider(ctx, IdentityProvider{PoolID: poolID, Name: name}))
+	return storeFault(operation, err, noProvider)
+}
+
+func (d *Directory) settleProvider(ctx context.Context, ip IdentityProvider) error {
+	if d.SettleProvider == nil {
+		return nil
+	}
+	return d.SettleProvider(ctx, ip)
 }
 
 func (d *Directory) checkProvider(ctx context.Context, ip IdentityProvider) error {
@@ -184,8 +195,10 @@ func (d *Directory) putProvider(ctx context.Context, ip *IdentityProvider, old s
 		return taken("Another identity provider of the user pool has one of these identifiers or trusted domains.", operation, err)
 	case errors.Is(err, store.ErrConflict) && old.Version == 0:
 		return taken("An identity provider of this name exists already.", operation, fmt.Errorf("%w: %w", ErrProviderExists, err))
-	case err != nil || old.Version != 0:
+	case err != nil:
 		return storeFault(operation, err, noProvider)
+	case old.Version != 0:
+		return storeFault(operation, d.settleProvider(ctx, *ip), noProvider)
 	}
 	return d.created(ctx, ip.PoolID, func(ctx context.Context) error {
 		return d.providers().Delete(ctx, providerKey(ip.PoolID, ip.Name))

@@ -46,14 +46,18 @@ type SignIn struct {
 	Map func(mapping.Input) (mapping.Result, error)
 	// Groups is what the provider's group rules made of the claims, without an error; nil where it has no rules, so that what it gave before goes.
 	Groups *mapping.GroupResult
+
+	seen *observed // of a preview
 }
 
 // onto returns the sign-in with what its claims mean for u. first: the identity has not signed in before.
 func (in SignIn) onto(u User, first bool) (SignIn, error) {
+	in.seen.round(u)
 	if in.Map == nil {
 		return in, nil
 	}
 	r, err := in.Map(mapping.Input{User: u.Attributes, First: first, Edited: u.Edited})
+	in.seen.mapped(r)
 	in.Attributes, in.Clear = r.Attributes, r.Clear
 	return in, err
 }
@@ -204,6 +208,7 @@ func (d *Directory) first(ctx context.Context, p Pool, in SignIn, keys []string)
 func (d *Directory) returning(ctx context.Context, p Pool, in SignIn, e store.Entry[User]) (SignInResult, error) {
 	u := e.Value
 	if !u.Enabled {
+		in.seen.round(u)
 		return SignInResult{}, fault.New(fault.Denied, "User is disabled.", fmt.Errorf("user %s is disabled", u.Sub))
 	}
 	i := u.identity(in.Provider.Name, in.Subject)
@@ -293,6 +298,7 @@ func mergeAttributes(schema []SchemaAttribute, before map[string]string, in Sign
 		}
 	}
 	m.attrs = after
+	in.seen.merged(after, invalid, fixed)
 	return m, in.withRules(attributesFault(sorted(invalid), fixed), slices.Concat(slices.Collect(maps.Keys(invalid)), fixed))
 }
 

@@ -54,6 +54,7 @@ func ValidateProvider(ip IdentityProvider, p Pool) (problems, warnings []Problem
 	_, wrong := ip.GroupSource().Compile()
 	ps = append(ps, wrong...)
 	checkLinking(&ps, &warn, ip, p)
+	checkKeeping(&ps, ip)
 	return ps, warn
 }
 

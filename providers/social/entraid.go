@@ -24,6 +24,8 @@ var tenantID = regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]
 //	allowed_tenants  required for organizations and common: the ids of the tenants whose people may sign in, separated by spaces;
 //	                 9188040d-6c67-4c5b-b112-36a304b66dad are personal accounts; * is everybody
 //	authority_host   default https://login.microsoftonline.com; other clouds have their own
+//	group_overage    off (default) or graph: where a token has too many groups to list, Microsoft Graph is asked. See readOverage
+//	graph_url        Microsoft Graph; default that of the cloud of authority_host
 //
 // With organizations and common the discovery document has the literal {tenantid} in its issuer, and each ID token is of the
 // issuer of the tenant in its claim tid. Anybody can have a tenant and make people in it, whatever addresses they are given: without
@@ -49,7 +51,7 @@ func readEntraID(r *detail.Reader) oidc.Rules {
 	if r.String("userinfo") != "never" {
 		r.Fail("userinfo", "must be never: it cannot vouch for an address")
 	}
-	rules := oidc.Rules{Claims: vouchByOwner, Discovery: host + "/" + tenant + "/v2.0"}
+	rules := oidc.Rules{Claims: vouchByOwner, More: readOverage(r, host), Discovery: host + "/" + tenant + "/v2.0"}
 	issuer := func(tid string) string { return host + "/" + tid + "/v2.0" }
 	switch {
 	case several:

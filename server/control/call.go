@@ -16,7 +16,7 @@ import (
 // ErrNotServing: no process listens on the socket.
 var ErrNotServing = errors.New("no serving process listens there")
 
-// Call asks the process behind the socket. op is apply, export, backup, trace or user. What the process has to say is
+// Call asks the process behind the socket. op is apply, export, backup, trace, user or mapping. What the process has to say is
 // written to out. Errors: ErrNotServing, also where no process could have opened such a socket, and the text of what failed there.
 func Call(ctx context.Context, socket, op string, in any, out io.Writer) error {
 	body, err := json.Marshal(in)

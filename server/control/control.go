@@ -1,8 +1,8 @@
 // Package control lets the command line reach a serving process of the same machine and user: over a Unix
 // socket beside the store's file, which only its owner may open. An embedded store has one process, so `weir apply`,
-// `weir export`, `weir backup`, `weir trace` and `weir user` ask the one that has it.
+// `weir export`, `weir backup`, `weir trace`, `weir user` and `weir mapping` ask the one that has it.
 //
-// It carries file paths, the environment variables that a pool file names, traces, and what is known of a user, whose attributes are personal;
+// It carries file paths, the environment variables that a pool file names, traces, and what is known of a user and of a provider's assertions, which is personal;
 // secrets of the store where an export asks for them, which its owner can read anyway, and otherwise none but one that was generated just now. It owns the socket and the form of questions and answers, not what is done about them.
 package control
 
@@ -54,6 +54,16 @@ type User struct {
 	JSON   bool   `json:"json,omitempty"`
 }
 
+// Mapping asks what a provider's rules do with assertions, or which of them are kept. The answer is JSON.
+type Mapping struct {
+	Action   string            `json:"action"` // test, list
+	Pool     string            `json:"pool"`
+	Provider string            `json:"provider"`
+	Rules    map[string]string `json:"rules"`  // attribute mapping; null is the live one
+	Claims   []byte            `json:"claims"` // JSON, a token or a SAML response; null is what is kept
+	Number   uint64            `json:"number"` // of the only kept one that is meant; 0 is all
+}
+
 // Handlers are what a serving process does when asked. They write for a person to read, and the text of their errors is shown
 // to that person as it is.
 type Handlers struct {
@@ -62,6 +72,8 @@ type Handlers struct {
 	Backup func(ctx context.Context, b Backup, out io.Writer) error
 	Trace  func(ctx context.Context, t Trace, out io.Writer) error
 	User   func(ctx context.Context, u User, out io.Writer) error
+
+	Mapping func(ctx context.Context, m Mapping, out io.Writer) error
 }
 
 // maxRequest bounds a request: paths and a few variables.
@@ -81,6 +93,7 @@ func (h Handlers) Server(log *slog.Logger) *http.Server {
 	mux.HandleFunc("POST /backup", serve(h.Backup))
 	mux.HandleFunc("POST /trace", serve(h.Trace))
 	mux.HandleFunc("POST /user", serve(h.User))
+	mux.HandleFunc("POST /mapping", serve(h.Mapping))
 	return &http.Server{
 		Handler: mux, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, MaxHeaderBytes: 16 << 10,
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn),

@@ -66,6 +66,10 @@ func echo() control.Handlers {
 			_, err := fmt.Fprintf(out, "%s %s %s %t\n", u.Action, u.Pool, u.User, u.Yes)
 			return err
 		},
+		Mapping: func(_ context.Context, m control.Mapping, out io.Writer) error {
+			_, err := fmt.Fprintf(out, "%s %s %s %v %t %s %d\n", m.Action, m.Pool, m.Provider, m.Rules, m.Rules == nil, m.Claims, m.Number)
+			return err
+		},
 	}
 }
 
@@ -84,6 +88,11 @@ func TestCallBringsTheAnswer(t *testing.T) {
 	ask := control.User{Action: "delete", Pool: "P", User: "U", Yes: true}
 	if err := control.Call(t.Context(), socket, "user", ask, &out); err != nil || out.String() != "delete P U true\n" {
 		t.Errorf("user: %v, %q", err, out.String())
+	}
+	out.Reset()
+	try := control.Mapping{Action: "test", Pool: "P", Provider: "C", Rules: map[string]string{}, Claims: []byte("{\n}"), Number: 7}
+	if err := control.Call(t.Context(), socket, "mapping", try, &out); err != nil || out.String() != "test P C map[] false {\n} 7\n" {
+		t.Errorf("mapping: %v, %q", err, out.String())
 	}
 	out.Reset()
 	err = control.Call(t.Context(), socket, "backup", control.Backup{Path: "/y"}, &out)

@@ -211,6 +211,9 @@ func TestInputsOfEveryOperation(t *testing.T) {
 					"1 validation error detected: Value at '"+lowerFirst(member)+"' failed to satisfy constraint: Member must not be null")
 			}
 			for member, of := range shape.Members {
+				if model.Shapes[of].Type == "document" {
+					continue // any JSON is one: what it may hold is the operation's to say
+				}
 				wrong := maps.Clone(in)
 				wrong[member] = mistyped(model.Shapes[of].Type)
 				wantRefusal(t, name, r.call(name, wrong), "SerializationException", "'"+lowerFirst(member)+"'")

@@ -14,6 +14,8 @@ import (
 func ownOperations() []operation {
 	return []operation{
 		op("AdminGetUserSources", admin, (*Service).adminGetUserSources),
+		op("ListKeptAssertions", admin, (*Service).listKeptAssertions),
+		op("TestAttributeMapping", admin, (*Service).testAttributeMapping),
 	}
 }
 
@@ -28,7 +30,11 @@ func sourceType(s pool.ValueSource, known bool) *api.SourceType {
 	if !known || kind == "" {
 		return &api.SourceType{Kind: "UNKNOWN"}
 	}
-	return &api.SourceType{Kind: kind, ProviderName: s.Provider, Rule: s.Rule, Date: api.TimeOf(s.At)}
+	out := &api.SourceType{Kind: kind, ProviderName: s.Provider, Rule: s.Rule}
+	if !s.At.IsZero() {
+		out.Date = api.TimeOf(s.At)
+	}
+	return out
 }
 
 func (s *Service) adminGetUserSources(ctx context.Context, by Caller, in *api.AdminGetUserSourcesRequest) (*api.AdminGetUserSourcesResponse, error) {
@@ -40,6 +46,22 @@ func (s *Service) adminGetUserSources(ctx context.Context, by Caller, in *api.Ad
 	for _, name := range slices.Sorted(maps.Keys(u.Attributes)) {
 		src, known := u.Sources[name]
 		out.Attributes = append(out.Attributes, api.SourcedAttributeType{Name: name, Value: u.Attributes[name], Source: sourceType(src, known)})
+	}
+	groups, err := s.Directory.GroupsOf(ctx, u)
+	if err != nil {
+		return nil, err
+	}
+	memberships := u.Memberships()
+	for _, g := range groups {
+		i := slices.IndexFunc(memberships, func(m pool.Membership) bool { return m.GID == g.GID })
+		if i < 0 {
+			continue // joined meanwhile
+		}
+		in := api.SourcedGroupType{GroupName: g.Name}
+		for _, src := range memberships[i].Sources {
+			in.Sources = append(in.Sources, *sourceType(src, true))
+		}
+		out.Groups = append(out.Groups, in)
 	}
 	return out, nil
 }

@@ -1,6 +1,7 @@
 package poolapi_test
 
 import (
+	"maps"
 	"net/http"
 	"testing"
 
@@ -8,10 +9,13 @@ import (
 )
 
 func ownContracts() map[string]contract {
-	return map[string]contract{
+	all := labContracts()
+	maps.Copy(all, map[string]contract{
 		"AdminGetUserSources": {
 			in: func(r *rig) body {
 				in := r.person("ada")
+				r.must("CreateGroup", inPool(body{"GroupName": "staff"}))
+				r.must("AdminAddUserToGroup", inPool(body{"Username": in["Username"], "GroupName": "staff"}))
 				r.must("AdminUpdateUserAttributes", inPool(body{"Username": in["Username"], "UserAttributes": []any{body{"Name": "nickname", "Value": "Countess"}}}))
 				return in
 			},
@@ -36,13 +40,21 @@ func ownContracts() map[string]contract {
 						r.Errorf("%s: no date in %v", name, src)
 					}
 				}
+				groups := out["Groups"].([]any)
+				if len(groups) != 1 || groups[0].(body)["GroupName"] != "staff" || len(groups[0].(body)["Sources"].([]any)) != 1 {
+					r.Fatalf("groups %v", groups)
+				}
+				if src := groups[0].(body)["Sources"].([]any)[0].(body); src["Kind"] != "ADMINISTRATOR" || src["Date"] == nil || src["ProviderName"] != nil {
+					r.Errorf("staff is from %v", src)
+				}
 				if got["nickname"]["Value"] != "Countess" || len(got) != 4 {
 					r.Errorf("attributes %v", got)
 				}
 			},
 			refusals: []refused{noUser},
 		},
-	}
+	})
+	return all
 }
 
 // Our own operations and the published ones do not answer under each other's prefix: a policy or a log that reads the target would mean another one.

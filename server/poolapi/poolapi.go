@@ -297,7 +297,7 @@ var named = [][2]string{
 
 // reads reports whether an operation only looks.
 func reads(name string) bool {
-	for _, verb := range []string{"Get", "List", "Describe", "AdminGet", "AdminList"} {
+	for _, verb := range []string{"Get", "List", "Describe", "AdminGet", "AdminList", "Test"} {
 		if strings.HasPrefix(name, verb) {
 			return true
 		}

@@ -24,6 +24,7 @@ import (
 	"time"
 
 	"github.com/weir-id/weir/federation"
+	"github.com/weir-id/weir/federation/assertion"
 	"github.com/weir-id/weir/federation/audit"
 	"github.com/weir-id/weir/federation/erasure"
 	"github.com/weir-id/weir/federation/once"
@@ -188,11 +189,13 @@ func (w *Weir) wire(o Options) {
 			return detailProblems(set.Probe(ctx, ip))
 		},
 	}
+	assertions := &assertion.Keeper{Engine: w.store, Ring: w.Ring, Now: now}
+	w.Directory.SettleProvider = assertions.Settle
 	w.Keys = &token.Keys{Engine: w.store, Ring: w.Ring, Now: now}
 	w.Issuer = &token.Issuer{Keys: w.Keys, BaseURL: w.URL, Now: now}
 	w.Grants = &token.Grants{Engine: w.store, Ring: w.Ring, Now: now}
 	w.Once = &once.Memory{Engine: w.store, Ring: w.Ring, Now: now}
-	w.Broker = &federation.Broker{Directory: w.Directory, Providers: set, Grants: w.Grants, Ring: w.Ring,
+	w.Broker = &federation.Broker{Assertions: assertions, Directory: w.Directory, Providers: set, Grants: w.Grants, Ring: w.Ring,
 		Once: w.Once, Upstream: &upstream.Keeper{Engine: w.store, Ring: w.Ring, Now: now},
 		Replays: &replay.Messages{Engine: w.store}, Erasures: &erasure.Requests{Engine: w.store, Ring: w.Ring, Now: now}, Audit: recorder, Now: now,
 		Forget: []func(context.Context, string) error{w.Keys.DeletePool, w.SAMLKeys.DeletePool, (&samlsp.Copies{Engine: w.store}).DeletePool}}

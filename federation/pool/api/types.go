@@ -201,6 +201,7 @@ type AdminGetUserSourcesRequest struct {
 // AdminGetUserSourcesResponse is the structure of that name in the model.
 type AdminGetUserSourcesResponse struct {
 	Attributes []SourcedAttributeType `json:"Attributes,omitzero" yaml:"Attributes"`
+	Groups     []SourcedGroupType     `json:"Groups,omitzero" yaml:"Groups"`
 	UserSub    string                 `json:"UserSub,omitzero" yaml:"UserSub"`
 	Username   string                 `json:"Username,omitzero" yaml:"Username"`
 }
@@ -1357,6 +1358,20 @@ type IssuerConfigurationType struct {
 	Type string `json:"Type,omitzero" yaml:"Type"`
 }
 
+// KeptAssertionType is the structure of that name in the model.
+type KeptAssertionType struct {
+	ClaimNames     []string        `json:"ClaimNames,omitzero" yaml:"ClaimNames"`
+	Claims         json.RawMessage `json:"Claims,omitzero" yaml:"Claims"`
+	Date           *Time           `json:"Date,omitzero" yaml:"Date"`
+	ExpirationDate *Time           `json:"ExpirationDate,omitzero" yaml:"ExpirationDate"`
+	Fault          *TestFaultType  `json:"Fault,omitzero" yaml:"Fault"`
+	Issuer         string          `json:"Issuer,omitzero" yaml:"Issuer"`
+	Number         *int64          `json:"Number,omitzero" yaml:"Number"`
+	RedactedClaims []string        `json:"RedactedClaims,omitzero" yaml:"RedactedClaims"`
+	Subject        string          `json:"Subject,omitzero" yaml:"Subject"`
+	UserSub        string          `json:"UserSub,omitzero" yaml:"UserSub"`
+}
+
 // KeyConfigurationType is the structure of that name in the model.
 type KeyConfigurationType struct {
 	KeyType   string `json:"KeyType,omitzero" yaml:"KeyType"`
@@ -1432,6 +1447,18 @@ type ListIdentityProvidersRequest struct {
 type ListIdentityProvidersResponse struct {
 	NextToken string                `json:"NextToken,omitzero" yaml:"NextToken"`
 	Providers []ProviderDescription `json:"Providers,omitzero" yaml:"Providers"`
+}
+
+// ListKeptAssertionsRequest is the structure of that name in the model.
+type ListKeptAssertionsRequest struct {
+	Number       *int64 `json:"Number,omitzero" yaml:"Number"`
+	ProviderName string `json:"ProviderName,omitzero" yaml:"ProviderName"`
+	UserPoolID   string `json:"UserPoolId,omitzero" yaml:"UserPoolId"`
+}
+
+// ListKeptAssertionsResponse is the structure of that name in the model.
+type ListKeptAssertionsResponse struct {
+	Assertions []KeptAssertionType `json:"Assertions,omitzero" yaml:"Assertions"`
 }
 
 // ListResourceServersRequest is the structure of that name in the model.
@@ -1961,6 +1988,12 @@ type SourcedAttributeType struct {
 	Value  string      `json:"Value,omitzero" yaml:"Value"`
 }
 
+// SourcedGroupType is the structure of that name in the model.
+type SourcedGroupType struct {
+	GroupName string       `json:"GroupName,omitzero" yaml:"GroupName"`
+	Sources   []SourceType `json:"Sources,omitzero" yaml:"Sources"`
+}
+
 // StartUserImportJobRequest is the structure of that name in the model.
 type StartUserImportJobRequest struct {
 	JobID      string `json:"JobId,omitzero" yaml:"JobId"`
@@ -2029,6 +2062,88 @@ type TermsType struct {
 	TermsName        string            `json:"TermsName,omitzero" yaml:"TermsName"`
 	TermsSource      string            `json:"TermsSource,omitzero" yaml:"TermsSource"`
 	UserPoolID       string            `json:"UserPoolId,omitzero" yaml:"UserPoolId"`
+}
+
+// TestAttributeMappingRequest is the structure of that name in the model.
+type TestAttributeMappingRequest struct {
+	AttributeMapping map[string]string `json:"AttributeMapping,omitzero" yaml:"AttributeMapping"`
+	Claims           json.RawMessage   `json:"Claims,omitzero" yaml:"Claims"`
+	Number           *int64            `json:"Number,omitzero" yaml:"Number"`
+	ProviderDetails  map[string]Secret `json:"ProviderDetails,omitzero" yaml:"ProviderDetails"`
+	ProviderName     string            `json:"ProviderName,omitzero" yaml:"ProviderName"`
+	Subject          string            `json:"Subject,omitzero" yaml:"Subject"`
+	UserPoolID       string            `json:"UserPoolId,omitzero" yaml:"UserPoolId"`
+}
+
+// TestAttributeMappingResponse is the structure of that name in the model.
+type TestAttributeMappingResponse struct {
+	Assertions   []TestedAssertionType `json:"Assertions,omitzero" yaml:"Assertions"`
+	ProviderName string                `json:"ProviderName,omitzero" yaml:"ProviderName"`
+	Summary      *TestSummaryType      `json:"Summary,omitzero" yaml:"Summary"`
+	UserPoolID   string                `json:"UserPoolId,omitzero" yaml:"UserPoolId"`
+}
+
+// TestCheckType is the structure of that name in the model.
+type TestCheckType struct {
+	Message string `json:"Message,omitzero" yaml:"Message"`
+	Name    string `json:"Name,omitzero" yaml:"Name"`
+	Outcome string `json:"Outcome,omitzero" yaml:"Outcome"`
+}
+
+// TestFaultType is the structure of that name in the model.
+type TestFaultType struct {
+	Code    string `json:"Code,omitzero" yaml:"Code"`
+	Message string `json:"Message,omitzero" yaml:"Message"`
+}
+
+// TestSummaryType is the structure of that name in the model.
+type TestSummaryType struct {
+	Assertions *int     `json:"Assertions,omitzero" yaml:"Assertions"`
+	Broken     *int     `json:"Broken,omitzero" yaml:"Broken"`
+	Changed    *int     `json:"Changed,omitzero" yaml:"Changed"`
+	Failing    *int     `json:"Failing,omitzero" yaml:"Failing"`
+	Lines      []string `json:"Lines,omitzero" yaml:"Lines"`
+	People     *int     `json:"People,omitzero" yaml:"People"`
+	Repaired   *int     `json:"Repaired,omitzero" yaml:"Repaired"`
+	Unchanged  *int     `json:"Unchanged,omitzero" yaml:"Unchanged"`
+	Unknown    *int     `json:"Unknown,omitzero" yaml:"Unknown"`
+}
+
+// TestedAssertionType is the structure of that name in the model.
+type TestedAssertionType struct {
+	Attributes     []TestedAttributeType `json:"Attributes,omitzero" yaml:"Attributes"`
+	Checks         []TestCheckType       `json:"Checks,omitzero" yaml:"Checks"`
+	Date           *Time                 `json:"Date,omitzero" yaml:"Date"`
+	FaultAfter     *TestFaultType        `json:"FaultAfter,omitzero" yaml:"FaultAfter"`
+	FaultBefore    *TestFaultType        `json:"FaultBefore,omitzero" yaml:"FaultBefore"`
+	Finds          string                `json:"Finds,omitzero" yaml:"Finds"`
+	Groups         []TestedGroupType     `json:"Groups,omitzero" yaml:"Groups"`
+	Number         *int64                `json:"Number,omitzero" yaml:"Number"`
+	RedactedClaims []string              `json:"RedactedClaims,omitzero" yaml:"RedactedClaims"`
+	Result         string                `json:"Result,omitzero" yaml:"Result"`
+	Subject        string                `json:"Subject,omitzero" yaml:"Subject"`
+	UserSub        string                `json:"UserSub,omitzero" yaml:"UserSub"`
+	Username       string                `json:"Username,omitzero" yaml:"Username"`
+}
+
+// TestedAttributeType is the structure of that name in the model.
+type TestedAttributeType struct {
+	After   string `json:"After,omitzero" yaml:"After"`
+	Before  string `json:"Before,omitzero" yaml:"Before"`
+	Change  string `json:"Change,omitzero" yaml:"Change"`
+	Name    string `json:"Name,omitzero" yaml:"Name"`
+	Outcome string `json:"Outcome,omitzero" yaml:"Outcome"`
+	Problem string `json:"Problem,omitzero" yaml:"Problem"`
+	Rule    string `json:"Rule,omitzero" yaml:"Rule"`
+	Why     string `json:"Why,omitzero" yaml:"Why"`
+}
+
+// TestedGroupType is the structure of that name in the model.
+type TestedGroupType struct {
+	Change    string `json:"Change,omitzero" yaml:"Change"`
+	GroupName string `json:"GroupName,omitzero" yaml:"GroupName"`
+	Rule      string `json:"Rule,omitzero" yaml:"Rule"`
+	Why       string `json:"Why,omitzero" yaml:"Why"`
 }
 
 // TokenValidityUnitsType is the structure of that name in the model.
