@@ -16,6 +16,7 @@ import (
 	"strings"
 
 	"github.com/weir-id/weir/federation/pool/api"
+	"github.com/weir-id/weir/federation/trace"
 )
 
 // parsers read the scalars that have a syntax of their own. Their errors are messages for a fault.
@@ -106,6 +107,9 @@ func (d *decoder) check(c *Config) {
 		c.Warnings = append(c.Warnings, "outbox: messages to people are written to the log, temporary passwords among them: whoever reads the log can sign in as they")
 	default:
 		d.at("outbox", "want none or log")
+	}
+	if c.LoginTraces < 0 || c.LoginTraces > trace.MostSignIns {
+		d.at("login_traces", fmt.Sprintf("want 0 to %d; 0 keeps none of sign-ins that succeeded", trace.MostSignIns))
 	}
 	if c.Log.Format != FormatJSON && c.Log.Format != FormatText {
 		d.at("log.format", "want json or text")

@@ -7,6 +7,7 @@ import (
 
 	"github.com/weir-id/weir/federation/pool"
 	"github.com/weir-id/weir/federation/secret"
+	"github.com/weir-id/weir/federation/trace"
 )
 
 const (
@@ -35,6 +36,8 @@ type Config struct {
 	AdminKeys []AdminKey `yaml:"admin_keys"`
 	// Outbox says where messages to people go: OutboxNone or OutboxLog. Default none: who has to be told something is refused.
 	Outbox string `yaml:"outbox"`
+	// LoginTraces is how many traces of sign-ins that succeeded are kept, 0 to trace.MostSignIns; 0 is none. Default trace.DefaultSignIns.
+	LoginTraces int `yaml:"login_traces"`
 	// Outgoing rules the requests that Weir makes.
 	Outgoing Outgoing `yaml:"outgoing"`
 	// Log says what the log looks like.
@@ -99,6 +102,7 @@ func Load(path string, env func(string) (string, bool)) (*Config, error) {
 		OperationsListen: "127.0.0.1:9090",
 		Region:           "local",
 		Outbox:           OutboxNone,
+		LoginTraces:      trace.DefaultSignIns,
 		Log:              Log{Format: FormatJSON, Level: slog.LevelInfo},
 	}
 	if err := decodeFile(path, maxConfigFile, env, c, func(d *decoder) { d.check(c) }); err != nil {

@@ -15,6 +15,7 @@ import (
 	"github.com/weir-id/weir/config"
 	"github.com/weir-id/weir/federation/pool"
 	"github.com/weir-id/weir/federation/secret"
+	"github.com/weir-id/weir/federation/trace"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -94,6 +95,7 @@ func TestDesignedWeirFileLoads(t *testing.T) {
 		Apply:       []string{filepath.Join(dir, "pool.yaml")},
 		AdminKeys:   []config.AdminKey{{AccessKeyID: "WEIRADMIN", SecretAccessKey: secret.New("admin-secret-of-some-length"), Name: "WEIRADMIN", Allow: []string{"*"}}},
 		Outbox:      config.OutboxNone,
+		LoginTraces: trace.DefaultSignIns,
 		Log:         config.Log{Format: config.FormatJSON, Level: slog.LevelInfo},
 	}
 	if !reflect.DeepEqual(got, want) {

@@ -16,6 +16,7 @@ import (
 	"github.com/weir-id/weir/federation/replay"
 	"github.com/weir-id/weir/federation/secret"
 	"github.com/weir-id/weir/federation/token"
+	"github.com/weir-id/weir/federation/trace"
 	"github.com/weir-id/weir/federation/upstream"
 	"github.com/weir-id/weir/mapping"
 )
@@ -39,7 +40,8 @@ type Broker struct {
 	Ring      *secret.Ring
 	Replays   *replay.Messages // what Exchange and Notice were used for
 	Erasures  *erasure.Requests
-	Outbox    Outbox // nil: people are sent nothing
+	Outbox    Outbox        // nil: people are sent nothing
+	Traces    *trace.Traces // of sign-ins, which go with their user; nil: there are none
 	Audit     audit.Recorder
 	Now       func() time.Time
 	// Forget removes what is kept for a pool that the Broker does not work with, when the pool is deleted: its keys.
@@ -130,6 +132,7 @@ func (b *Broker) Open(ctx context.Context, id, sealed string) (Attempt, error) {
 		return Attempt{}, fault.New(fault.Expired, staleText,
 			fmt.Errorf("%w: client %s, %s", ErrAttemptWithdrawn, c.ID, a.Request.RedirectURI))
 	}
+	noteReturned(ctx, a, b.Now())
 	return a, nil
 }
 
@@ -166,7 +169,8 @@ type granter func(ctx context.Context, req Request, u pool.User, g token.Grant) 
 
 // admit turns a proven identity into a user and a grant, which write writes.
 func (b *Broker) admit(ctx context.Context, p pool.Pool, idp pool.IdentityProvider, req Request, id Identity, write granter) (Login, error) {
-	in, err := b.mapped(p, idp, id)
+	notePerson(ctx, p, idp, id)
+	in, err := b.mapped(ctx, p, idp, id)
 	var res pool.SignInResult
 	if err == nil {
 		res, err = b.Directory.SignIn(ctx, p, in)
@@ -175,6 +179,7 @@ func (b *Broker) admit(ctx context.Context, p pool.Pool, idp pool.IdentityProvid
 	if err != nil {
 		return Login{}, err
 	}
+	noteUser(ctx, res)
 	if res.Matched != "" {
 		b.Audit.Record(ctx, audit.IdentityMatched{Pool: p.ID, Sub: res.User.Sub, Provider: idp.Name, Claim: res.Matched})
 	}
@@ -198,6 +203,9 @@ func (b *Broker) admit(ctx context.Context, p pool.Pool, idp pool.IdentityProvid
 		AuthTime: authTime, AuthTimeSaid: !id.AuthTime.IsZero(),
 	})
 	login.Created = res.Created
+	if err == nil {
+		noteGrant(ctx, login.Grant)
+	}
 	return login, err
 }
 
@@ -219,7 +227,7 @@ func (b *Broker) provider(ctx context.Context, a Attempt) (pool.Pool, pool.Ident
 	return p, idp, err
 }
 
-func (b *Broker) mapped(p pool.Pool, idp pool.IdentityProvider, id Identity) (pool.SignIn, error) {
+func (b *Broker) mapped(ctx context.Context, p pool.Pool, idp pool.IdentityProvider, id Identity) (pool.SignIn, error) {
 	if id.Subject == "" || id.Provider != idp.Name {
 		return pool.SignIn{}, fault.New(fault.Upstream, "The identity provider did not say who signed in.",
 			fmt.Errorf("identity without a subject, or of provider %q instead of %q", id.Provider, idp.Name))
@@ -232,15 +240,16 @@ func (b *Broker) mapped(p pool.Pool, idp pool.IdentityProvider, id Identity) (po
 	if err != nil {
 		return pool.SignIn{}, err
 	}
-	return signInOf(idp, id, rules, groups), nil
+	return signInOf(ctx, idp, id, rules, groups), nil
 }
 
 // signInOf is what rules make of an identity.
-func signInOf(idp pool.IdentityProvider, id Identity, rules *mapping.Rules, groups *mapping.GroupResult) pool.SignIn {
+func signInOf(ctx context.Context, idp pool.IdentityProvider, id Identity, rules *mapping.Rules, groups *mapping.GroupResult) pool.SignIn {
 	return pool.SignIn{Provider: idp, Issuer: id.Issuer, Subject: id.Subject, Exact: rules.Texts(id.Claims), Groups: groups,
 		Map: func(in mapping.Input) (mapping.Result, error) {
 			in.Claims, in.Provider = id.Claims, mapping.Provider{Name: idp.Name, Type: idp.Type}
 			res := rules.Evaluate(in)
+			trace.From(ctx).Rules(res.Steps)
 			if err := res.Err(); err != nil {
 				return res, fault.New(fault.Invalid, "The identity provider sent an attribute that cannot be kept.", err)
 			}

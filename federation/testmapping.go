@@ -126,7 +126,7 @@ func (r rehearsed) of(ctx context.Context, p pool.Pool, a assertion.Kept) (lab.O
 	if err != nil {
 		return lab.Outcome{Rules: r.rules, Groups: r.idp.GroupSource(), Preview: pool.Preview{Finds: pool.FindsNobody, Fault: err}}, nil
 	}
-	pv, err := r.on.Preview(ctx, p, signInOf(r.idp, id, r.rules, groups))
+	pv, err := r.on.Preview(ctx, p, signInOf(ctx, r.idp, id, r.rules, groups))
 	return lab.Outcome{Rules: r.rules, Groups: r.idp.GroupSource(), Preview: pv}, err
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/weir-id/weir/federation/audit"
 	"github.com/weir-id/weir/federation/fault"
 	"github.com/weir-id/weir/federation/pool"
+	"github.com/weir-id/weir/federation/trace"
 	"github.com/weir-id/weir/federation/upstream"
 )
 
@@ -128,11 +129,13 @@ func (b *Broker) keep(ctx context.Context, idp pool.IdentityProvider, id Identit
 	k := upstream.Kept{PoolID: u.PoolID, Sub: u.Sub, Provider: idp.Name, Subject: id.Subject, Tokens: id.Tokens}
 	if err := b.Upstream.Keep(ctx, k); err != nil {
 		b.Audit.Record(ctx, audit.UpstreamNotKept{Pool: u.PoolID, Sub: u.Sub, Provider: idp.Name, Reason: err.Error()})
+		trace.From(ctx).Note(trace.StepTokens, "tokens", "not kept", "reason", err.Error())
 		return nil //nolint:nilerr // recorded, and no reason to keep the person out
 	}
 	now, err := b.Directory.User(ctx, u.PoolID, u.Sub)
 	linked := now.HasIdentity(idp.Name, id.Subject)
 	if err == nil && now.Enabled && linked {
+		trace.From(ctx).Note(trace.StepTokens, "tokens", "kept")
 		return nil
 	}
 	if err != nil && fault.CodeOf(err) != fault.NotFound {

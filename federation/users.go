@@ -85,10 +85,12 @@ func (b *Broker) DeleteUser(ctx context.Context, poolID, sub, by string) (grants
 		everybody = append(everybody, pool.User{PoolID: poolID, Sub: m.Sub})
 	}
 	for _, gone := range everybody {
-		if b.Assertions == nil {
-			break
+		if b.Assertions != nil {
+			if err := b.Assertions.DeleteUser(ctx, gone); err != nil {
+				return grants, err
+			}
 		}
-		if err := b.Assertions.DeleteUser(ctx, gone); err != nil {
+		if err := b.forgetTraces(ctx, gone); err != nil {
 			return grants, err
 		}
 	}

@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/weir-id/weir/federation"
@@ -23,6 +24,7 @@ import (
 	"github.com/weir-id/weir/federation/pool"
 	"github.com/weir-id/weir/federation/replay"
 	"github.com/weir-id/weir/federation/samlsp"
+	"github.com/weir-id/weir/federation/trace"
 	"github.com/weir-id/weir/saml/binding"
 	"github.com/weir-id/weir/saml/metadata"
 	"github.com/weir-id/weir/saml/response"
@@ -297,22 +299,29 @@ func (p *Provider) validate(ctx context.Context, r federation.Response, acs stri
 		return nil, err
 	}
 	more(&e)
+	seen := newNotes(ctx)
+	e.Observe = seen.observer()
 	form := r.Form.Get("SAMLResponse")
 	as, err := check(form, e)
 	if response.CheckOf(err) == response.CheckSigningKey {
 		if md, fresh, ferr := p.source.Refetch(ctx); ferr == nil && fresh {
+			seen.again()
 			e.SigningKeys = md.PublicKeys()
 			as, err = check(form, e)
 		}
 	}
+	seen.tell(e.IDPEntityID, e.SPEntityID, err)
 	if err != nil {
 		return nil, refused(err)
 	}
 	if err := p.o.Replays.Once(ctx, as.Issuer, as.ID, as.ReplayUntil); errors.Is(err, replay.ErrReplayed) {
+		trace.From(ctx).Fail(stepReplay, "assertion_id", strings.Clone(as.ID))
 		return nil, fault.New(fault.Upstream, publicRefused, fmt.Errorf("assertion %s of %s: %w", as.ID, as.Issuer, err))
 	} else if err != nil {
 		return nil, fmt.Errorf("saml replay cache: %w", err)
 	}
+	trace.From(ctx).Pass(stepReplay, "assertion_id", strings.Clone(as.ID))
+	trace.From(ctx).Received(attributesOf(as))
 	return as, nil
 }
 

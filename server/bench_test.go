@@ -2,6 +2,7 @@ package server_test
 
 import (
 	"bytes"
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -17,6 +18,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -29,6 +31,7 @@ import (
 	"github.com/weir-id/weir/federation/secret"
 	"github.com/weir-id/weir/federation/store/bolt"
 	"github.com/weir-id/weir/federation/token"
+	"github.com/weir-id/weir/federation/trace"
 	"github.com/weir-id/weir/providers"
 	"github.com/weir-id/weir/server"
 	"github.com/weir-id/weir/server/web"
@@ -139,11 +142,19 @@ func newBenchRig(b *testing.B, alg string) *benchRig {
 	upstream := providers.NewSet(providers.Options{HTTP: &http.Client{Transport: newBenchProvider(b)}, Now: time.Now})
 	base, err := url.Parse(benchBase)
 	must(err)
+	traces := &trace.Traces{Engine: engine, Ring: ring, Now: time.Now, Logger: log, SignIns: trace.DefaultSignIns, Watch: metrics}
+	behind, stop := context.WithCancel(b.Context())
+	var writing sync.WaitGroup
+	writing.Go(func() { traces.Run(behind) })
+	b.Cleanup(func() {
+		stop()
+		writing.Wait()
+	})
 	srv := &server.Server{
 		Site: &web.Site{Base: base, Directory: directory}, Directory: directory, Grants: grants, Keys: keys,
 		Issuer: &token.Issuer{Keys: keys, BaseURL: benchBase, Now: time.Now},
 		Broker: &federation.Broker{Directory: directory, Providers: upstream, Grants: grants, Ring: ring, Audit: events, Now: time.Now},
-		Audit:  events, Logger: log, Metrics: metrics, Now: time.Now,
+		Audit:  events, Traces: traces, Logger: log, Metrics: metrics, Now: time.Now,
 	}
 	r := &benchRig{b: b}
 	r.handler, err = srv.Handler()

@@ -21,6 +21,7 @@ type Metrics struct {
 	events   *prometheus.CounterVec
 	ends     *prometheus.GaugeVec
 	leases   *prometheus.GaugeVec
+	traces   *prometheus.CounterVec
 }
 
 // NewMetrics returns metrics in a registry of their own, with those of the Go runtime and the process.
@@ -44,11 +45,15 @@ func NewMetrics(version string) *Metrics {
 	m.leases = prometheus.NewGaugeVec(prometheus.GaugeOpts{
 		Name: "weir_lease_held", Help: "1 where this node does the job, 0 where it did; over all nodes the sum is 1.",
 	}, []string{"lease"})
+	m.traces = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "weir_signin_traces_total", Help: "Traces of sign-ins that succeeded: kept, and dropped because the store was too slow or failed.",
+	}, []string{"outcome"})
+	m.Traces(0, 0) // so that both are there from the start
 	info := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "weir_build_info", Help: "Always 1; the label tells the version.", ConstLabels: prometheus.Labels{"version": version},
 	})
 	info.Set(1)
-	m.registry.MustRegister(m.requests, m.latency, m.events, m.ends, m.leases, info,
+	m.registry.MustRegister(m.requests, m.latency, m.events, m.ends, m.leases, m.traces, info,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -68,6 +73,12 @@ func (m *Metrics) Lease(name string, held bool) {
 		value = 1
 	}
 	m.leases.WithLabelValues(name).Set(value)
+}
+
+// Traces counts traces of sign-ins. It implements trace.Watch.
+func (m *Metrics) Traces(kept, dropped int) {
+	m.traces.WithLabelValues("kept").Add(float64(kept))
+	m.traces.WithLabelValues("dropped").Add(float64(dropped))
 }
 
 // Handler serves the metrics.

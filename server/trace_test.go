@@ -1,15 +1,19 @@
 package server_test
 
 import (
+	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"regexp"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/weir-id/weir/federation/secret"
 	"github.com/weir-id/weir/federation/trace"
 	"github.com/weir-id/weir/providers/oidc/oidctest"
+	"github.com/weir-id/weir/saml/samltest"
 	"github.com/weir-id/weir/server/servertest"
 )
 
@@ -120,5 +124,109 @@ func TestAFailingTraceChangesNoAnswer(t *testing.T) {
 	}
 	if n := len(w.Log.Records("msg", "no trace of a failure was kept")); n != 1 {
 		t.Errorf("%d warnings", n)
+	}
+}
+
+// Every way in leaves a trace, one that went on without being asked none, and its writes are not the person's.
+func TestEverySignInLeavesATrace(t *testing.T) {
+	w, up := servertest.StartExample(t)
+	b := w.Browser()
+	w.Web().Login(b, ada)
+	w.Engine.Reset()
+	const n = 130
+	for range n {
+		w.Clock.Advance(time.Second)
+		w.Web().Login(w.Browser(), ada)
+	}
+	if got := w.Engine.Written(); got != "grant 260" {
+		t.Errorf("written before the answers: %s", got)
+	}
+	w.Traces.Flush(t.Context())
+	if got := w.Engine.Written(); got != "grant 260, trace_batch 3, trace_turn 1" {
+		t.Errorf("written for %d sign-ins: %s", n, got)
+	}
+	w.SPA().Tokens(b.Get(w.SPA().Authorize())) // single sign-on
+	up.Set(oidctest.Faults{IDToken: func(c map[string]any) { c["aud"] = "somebody" }})
+	w.Browser().SignIn(w.Web().Authorize(), ada)
+	list, err := w.Traces.Newest(t.Context(), 1000)
+	if err != nil || len(list) != n+2 || list[0].Outcome != trace.Failed {
+		t.Fatalf("%d traces, %v", len(list), err)
+	}
+	// The log's lines of a sign-in lead to its trace.
+	for _, r := range w.Log.Records("msg", "login.finished") {
+		if r["sso"] == true {
+			continue
+		}
+		for _, name := range []string{r["request_id"].(string), r["attempt"].(string)} {
+			got, err := w.Traces.Get(t.Context(), name)
+			if err != nil || got.Reference != r["request_id"] || got.Attempt != r["attempt"] || got.Sub != r["sub"] || got.Grant != r["grant"] {
+				t.Errorf("%s: %+v, %v", name, got, err)
+			}
+		}
+	}
+}
+
+// A sign-in that a SAML provider starts has no beginning here, and a trace all the same.
+func TestAnUnsolicitedSignInLeavesATrace(t *testing.T) {
+	w, up := servertest.StartSAML(t, func(o *servertest.Options) {
+		o.Spec.UserPools[0].IdentityProviders[0].ProviderDetails["IDPInit"] = secret.New("true")
+	})
+	relay := url.Values{"identity_provider": {"Corp"}, "client_id": {servertest.WebClient}, "redirect_uri": {servertest.WebURI}, "response_type": {"code"}, "scope": {"openid"}}
+	b := w.Browser()
+	step, err := samltest.SignIn(t.Context(), b.Client, up.InitiateURL("urn:weir:sp:"+servertest.PoolID, relay.Encode()), nil, "ada", "ada")
+	if err != nil {
+		t.Fatal(err)
+	}
+	req, err := step.Request(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p := b.Post(b.Do(req).Form()); p.Location == nil { // posted once more by our own page, on plain http
+		t.Fatalf("answered %d %s", p.Status, p.Body)
+	}
+	got, full, _ := newest(t, w)
+	if got.Outcome != trace.Succeeded || !got.Began.IsZero() || got.Attempt != "" || got.Sub == "" || !strings.Contains(full, "It is signed with a key of the provider's metadata.") {
+		t.Errorf("trace %s", full)
+	}
+}
+
+// Traces of people who are deleted are gone, whoever they signed in as.
+func TestADeletedUserLeavesNoTrace(t *testing.T) {
+	w, up := servertest.StartExample(t)
+	for _, who := range []servertest.Upstream{ada, servertest.As("bob"), ada} {
+		w.Clock.Advance(time.Second)
+		w.Web().Login(w.Browser(), who)
+	}
+	tooLong := func(c map[string]any) { c["name"] = strings.Repeat("x", 3000) }
+	up.Set(oidctest.Faults{IDToken: tooLong, UserInfo: tooLong}) // a failure that names her
+	w.Browser().SignIn(w.Web().Authorize(), ada)
+	list, err := w.Traces.Newest(t.Context(), 10)
+	if err != nil || len(list) != 4 || list[0].Outcome != trace.Failed || !strings.Contains(fmt.Sprintf("%+v", list[0]), "ada@corp.example") {
+		t.Fatalf("%d traces, %v: %+v", len(list), err, list[:1])
+	}
+	if _, err := w.Broker.DeleteUser(t.Context(), servertest.PoolID, list[1].Sub, "the test"); err != nil {
+		t.Fatal(err)
+	}
+	left, err := w.Traces.Newest(t.Context(), 10)
+	if err != nil || len(left) != 1 || left[0].Sub != list[2].Sub || strings.Contains(fmt.Sprintf("%+v", left), "ada") {
+		t.Errorf("left %+v, %v", left, err)
+	}
+}
+
+// Where a store is slow or full, people notice nothing, and somebody counts.
+func TestTracesThatCannotBeKeptAreCounted(t *testing.T) {
+	w, _ := servertest.StartExample(t)
+	w.Engine.SetFull("trace_batch")
+	w.Web().Login(w.Browser(), ada)
+	w.Traces.Flush(t.Context())
+	w.Engine.SetFull()
+	w.Web().Login(w.Browser(), ada)
+	w.Traces.Flush(t.Context())
+	rec := httptest.NewRecorder()
+	w.Metrics.Handler().ServeHTTP(rec, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/metrics", nil))
+	for _, want := range []string{`weir_signin_traces_total{outcome="dropped"} 1`, `weir_signin_traces_total{outcome="kept"} 1`} {
+		if !strings.Contains(rec.Body.String(), want) {
+			t.Errorf("no %s", want)
+		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"sync"
 
 	"github.com/spf13/cobra"
 
@@ -73,8 +74,15 @@ func runBench(cmd *cobra.Command, o bench.Options, asJSON bool) (err error) {
 		if err != nil {
 			return nil, errors.Join(err, n.close())
 		}
+		behind, stop := context.WithCancel(ctx)
+		var writing sync.WaitGroup
+		writing.Go(func() { n.traces.Run(behind) })
 		h, err := srv.Handler()
-		return &bench.Node{Handler: h, Directory: n.directory, Stats: n.bolt.Stats, Close: n.close}, err
+		return &bench.Node{Handler: h, Directory: n.directory, Stats: n.bolt.Stats, Close: func() error {
+			stop()
+			writing.Wait()
+			return n.close()
+		}}, err
 	}
 	rep, err := bench.Run(cmd.Context(), o)
 	if err != nil {

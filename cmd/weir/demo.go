@@ -19,6 +19,7 @@ import (
 	"github.com/weir-id/weir/config"
 	"github.com/weir-id/weir/federation/pool"
 	"github.com/weir-id/weir/federation/secret"
+	"github.com/weir-id/weir/federation/trace"
 	"github.com/weir-id/weir/providers/oidc/oidctest"
 	"github.com/weir-id/weir/server"
 )
@@ -134,6 +135,7 @@ func demoConfig(dir, broker string) *config.Config {
 		BaseURL:     broker,
 		Region:      "local",
 		Outbox:      config.OutboxLog,
+		LoginTraces: trace.DefaultSignIns,
 		Store:       config.Store{Kind: config.StoreBolt, Path: filepath.Join(dir, "weir.db")},
 		SealingKeys: config.SealingKeys{File: filepath.Join(dir, "sealing.keys"), Create: true},
 		AdminKeys:   []config.AdminKey{{AccessKeyID: demoAdmin, SecretAccessKey: secret.New(demoAdminKey), Allow: []string{"*"}}},

@@ -60,7 +60,9 @@ func (n *node) sweep(ctx context.Context) error {
 	return err
 }
 
+// finishDeletions finishes those of pools, and what other nodes still had to write of users who were deleted.
 func (n *node) finishDeletions(ctx context.Context) error {
+	n.failed(ctx, "traces of deleted users", n.traces.Maintain(ctx))
 	finished, err := n.broker.FinishDeletions(ctx)
 	if finished > 0 && err == nil {
 		n.log.LogAttrs(ctx, slog.LevelInfo, "deletions of user pools finished", slog.Int("pools", finished), slog.Uint64("fence", lease.Fence(ctx)))

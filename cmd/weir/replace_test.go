@@ -22,6 +22,7 @@ var putInPlace = map[string]string{
 	"federation/pool/lifecycle.go":    "the pool's document ends with that write",
 	"federation/pool/password.go":     "a new temporary password",
 	"federation/samlsp/copies.go":     "another document was fetched",
+	"federation/trace/batch.go":       "other traces in the slots",
 	"federation/trace/keep.go":        "another trace in the slot",
 	"federation/upstream/upstream.go": "the tokens of a new sign-in",
 }

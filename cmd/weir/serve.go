@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -71,14 +72,12 @@ func (n *node) serve(ctx context.Context, public net.Listener, ready func() erro
 		slog.String("version", version()), slog.String("base_url", n.cfg.BaseURL)}, append(doors.attrs(), slog.String("node", n.leases.Node))...)...)
 	background, stop := context.WithCancel(ctx)
 	defer stop()
-	maintained := make(chan struct{})
-	go func() {
-		defer close(maintained)
-		n.maintain(background)
-	}()
+	var behind sync.WaitGroup
+	behind.Go(func() { n.maintain(background) })
+	behind.Go(func() { n.traces.Run(background) })
 	err = doors.serve(ctx, n.log, drainTime)
 	stop()
-	<-maintained // it uses the store, which the caller closes next
+	behind.Wait() // they use the store, which the caller closes next
 	n.log.LogAttrs(context.WithoutCancel(ctx), slog.LevelInfo, "stopped")
 	return err
 }

@@ -25,3 +25,13 @@ const (
 	MaxAddresses = maxAddresses
 	WriteTime    = writeTime
 )
+
+// Of batches.
+const (
+	BatchMost  = batchMost
+	BatchBlock = batchBlock
+	QueueMost  = queueMost
+	MaxClaims  = maxClaims
+	MaxClaim   = maxClaim
+	MaxSteps   = maxSteps
+)

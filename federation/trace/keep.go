@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math"
 	"sync"
 	"time"
 
@@ -26,8 +25,8 @@ const (
 )
 
 // ErrUnknown: there is no trace of that reference.
-var ErrUnknown = errors.New("no such trace: traces are kept for 7 days, and 10,000 of them; of a flood of failures most are left out, " +
-	"and a request that was refused before a sign-in began leaves none. The log has every reference, as request_id")
+var ErrUnknown = errors.New("no such trace: traces are kept for 7 days, and a bounded number of them; of a flood of failures most are left out, " +
+	"a request that was refused before a sign-in began leaves none, and those of a user go with the user. The log has every reference, as request_id")
 
 // Traces keeps traces in the store, sealed. It is safe for concurrent use, on several nodes too, and must not be copied.
 type Traces struct {
@@ -35,7 +34,11 @@ type Traces struct {
 	Ring   *secret.Ring
 	Now    func() time.Time
 	Logger *slog.Logger
+	// SignIns is how many traces of sign-ins that succeeded are kept, up to MostSignIns; 0 is none.
+	SignIns int
+	Watch   Watch // of those; nil is nobody
 
+	queue  queue
 	limits limits
 	mu     sync.Mutex
 	blocks map[string]*span // by lane
@@ -70,11 +73,7 @@ type turn struct {
 
 func (s *Traces) kind() *store.Kind[stored] {
 	return &store.Kind[stored]{Engine: s.Engine, Name: kindName, Ring: s.Ring, KeysOf: func(v *stored) store.Keys {
-		return store.Keys{
-			Key: v.slot, Unique: []string{v.Reference}, Expires: v.At.Add(Life),
-			// The newest first: List goes upwards.
-			Index: []string{fmt.Sprintf("at:%019d", math.MaxInt64-v.At.UnixNano())},
-		}
+		return store.Keys{Key: v.slot, Unique: []string{v.Reference}, Expires: v.At.Add(Life), Index: index([]Trace{v.Trace}, true)}
 	}}
 }
 
@@ -97,6 +96,7 @@ func (s *Traces) Record(ctx context.Context, f Failure) {
 	t := f.Trace
 	t.Outcome, t.At, t.Omitted = Failed, now, omitted
 	t.explain(f.Err)
+	From(ctx).tell(&t)
 	t.fit()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeTime)
 	defer cancel()
@@ -164,20 +164,7 @@ func (s *Traces) take(in lane, only bool) (uint64, bool) {
 
 // reserve takes the next block of a lane: one write for as many traces.
 func (s *Traces) reserve(ctx context.Context, in lane) error {
-	advance := func() (uint64, error) {
-		e, err := s.turns().Update(ctx, in.name, func(v *turn) error {
-			v.Next += block
-			return nil
-		})
-		return e.Value.Next, err
-	}
-	end, err := advance()
-	if errors.Is(err, store.ErrNotFound) {
-		end = block
-		if _, err = s.turns().Put(ctx, &turn{Lane: in.name, Next: block}, 0); errors.Is(err, store.ErrConflict) {
-			end, err = advance() // another node was first
-		}
-	}
+	end, err := s.advance(ctx, in.name, block)
 	if err != nil {
 		return err
 	}
@@ -190,31 +177,21 @@ func (s *Traces) reserve(ctx context.Context, in lane) error {
 	return nil
 }
 
-// Get returns the trace of a reference, which may be written as people do. Errors: ErrReference, ErrUnknown.
-func (s *Traces) Get(ctx context.Context, reference string) (Trace, error) {
-	ref, err := ParseReference(reference)
-	if err != nil {
-		return Trace{}, err
+// advance takes so many slots of a lane and returns the number behind the last one.
+func (s *Traces) advance(ctx context.Context, lane string, by uint64) (uint64, error) {
+	again := func() (uint64, error) {
+		e, err := s.turns().Update(ctx, lane, func(v *turn) error {
+			v.Next += by
+			return nil
+		})
+		return e.Value.Next, err
 	}
-	e, err := s.kind().GetBy(ctx, ref)
+	end, err := again()
 	if errors.Is(err, store.ErrNotFound) {
-		return Trace{}, fmt.Errorf("%s: %w", ref, ErrUnknown)
+		end = by
+		if _, err = s.turns().Put(ctx, &turn{Lane: lane, Next: by}, 0); errors.Is(err, store.ErrConflict) {
+			end, err = again() // another node was first
+		}
 	}
-	if err != nil {
-		return Trace{}, fmt.Errorf("read the trace %s: %w", ref, err)
-	}
-	return e.Value.Trace, nil
-}
-
-// Newest returns up to n traces, the newest first. n is 1 to store.MaxList.
-func (s *Traces) Newest(ctx context.Context, n int) ([]Trace, error) {
-	page, _, err := s.kind().List(ctx, "at:", "", n)
-	if err != nil {
-		return nil, fmt.Errorf("list traces: %w", err)
-	}
-	out := make([]Trace, len(page))
-	for i, e := range page {
-		out[i] = e.Value.Trace
-	}
-	return out, nil
+	return end, err
 }

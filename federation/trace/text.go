@@ -62,7 +62,9 @@ func (t Trace) WriteText(w io.Writer) error {
 	row("provider", provider)
 	row("pool", t.Pool)
 	row("application", t.Client)
+	row("user", strings.TrimSpace(t.Username+" "+inBrackets(t.Sub)))
 	row("attempt", t.Attempt)
+	row("grant", t.Grant)
 	row("request", strings.TrimSpace(t.Method+" "+t.Path))
 	row("fault", t.fault())
 	paragraph := func(title string, texts ...string) {
@@ -81,10 +83,13 @@ func (t Trace) WriteText(w io.Writer) error {
 	}
 	if advice := t.fact(FactAdvice); len(advice) > 0 {
 		paragraph("What to change", advice...)
+	} else if ask := t.ask(); ask != "" {
+		paragraph("What to change", ask)
 	} else if m.change != "" {
 		paragraph("What to change", m.change)
 	}
 	paragraph("What the person saw", t.Shown.text())
+	writeSteps(line, t.Steps)
 	if t.Cause != "" {
 		paragraph("The cause, for developers", append([]string{t.Cause}, t.fact(FactDetail)...)...)
 	}
@@ -96,6 +101,13 @@ func (t Trace) WriteText(w io.Writer) error {
 	return err
 }
 
+func inBrackets(s string) string {
+	if s == "" {
+		return ""
+	}
+	return "(" + s + ")"
+}
+
 func kindText(k Kind) string {
 	if s, ok := kinds[k]; ok {
 		return s
@@ -104,6 +116,9 @@ func kindText(k Kind) string {
 }
 
 func (t Trace) fault() string {
+	if t.Outcome == Succeeded {
+		return ""
+	}
 	if checks := t.fact(FactCheck); len(checks) > 0 {
 		return t.Code + ", check " + checks[0]
 	}
@@ -111,10 +126,12 @@ func (t Trace) fault() string {
 }
 
 func (s Shown) text() string {
-	switch s.Where {
-	case AtClient:
+	switch {
+	case s.Where == AtClient && s.Error == "":
+		return "Nothing: they are signed in at the application."
+	case s.Where == AtClient:
 		return fmt.Sprintf("%q, at the application: it got the error %s with this sentence and the reference.", s.Sentence, s.Error)
-	case Onward:
+	case s.Where == Onward:
 		return "Nothing of it: they are signed out here and went on."
 	}
 	return fmt.Sprintf("%q, on a page with the reference.", s.Sentence)
@@ -123,7 +140,7 @@ func (s Shown) text() string {
 // WriteList writes a line for each trace.
 func WriteList(w io.Writer, list []Trace) error {
 	if len(list) == 0 {
-		_, err := fmt.Fprintln(w, "no traces: nothing has failed in the last 7 days")
+		_, err := fmt.Fprintln(w, "no traces")
 		return err
 	}
 	tab := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
@@ -133,7 +150,11 @@ func WriteList(w io.Writer, list []Trace) error {
 			provider = "-"
 		}
 		// What it fails to write comes again from Flush.
-		_, _ = fmt.Fprintf(tab, "%s\t%s\t%s\t%s\t%s\n", t.At.UTC().Format(clock), t.Reference, provider, t.fault(), t.sentence())
+		what, sentence := t.fault(), t.sentence()
+		if t.Outcome == Succeeded {
+			what, sentence = Succeeded, strings.TrimSpace(t.Username+" "+inBrackets(t.Sub))
+		}
+		_, _ = fmt.Fprintf(tab, "%s\t%s\t%s\t%s\t%s\n", t.At.UTC().Format(clock), t.Reference, provider, what, sentence)
 	}
 	return tab.Flush()
 }

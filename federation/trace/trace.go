@@ -1,14 +1,18 @@
-// Package trace keeps what became of sign-ins, for the administrator whom somebody tells the reference of an error page.
+// Package trace keeps what became of sign-ins, step by step, for the administrator whom somebody tells the reference of an error page, or who wonders
+// what a sign-in that succeeded did.
 //
-// It owns the form of a trace, its bounds (7 days, 10,000 of them, a rate), how it is stored, and how it reads in plain words. It does not own
-// what a trace says: the cause is an error, and one that can say more than its text is Diagnosed. A trace is a help and no record: the
-// log and the audit stream have every failure, a trace may be left out.
+// It owns the form of a trace, its bounds (7 days, a number, a rate), how it is stored, how it reads in plain words, and what of it
+// may be shown to another company. It does not own what a trace says: whoever takes part in a sign-in adds steps to the Login in its context, and the
+// cause of a failure is an error, of which one that can say more than its text is Diagnosed. A trace is a help and no record: the
+// log and the audit stream have every sign-in, a trace may be left out.
 //
-// A trace holds ids, sentences and the text of errors, as the log does; never secrets, tokens, codes, assertions or addresses of people's machines.
+// A failure is written before it is answered, a success afterwards, with others in one document: see Finished.
+//
+// A trace holds ids, sentences and the text of errors, as the log does, and what the provider said of the person, sealed like everything else; never
+// secrets, tokens, codes, assertions or addresses of people's machines. What it holds of a person goes when the user is deleted: see Forget.
 package trace
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"iter"
@@ -31,8 +35,11 @@ const (
 	SignOut Kind = "sign_out" // the provider's side of it: here the session has ended
 )
 
-// Failed is the only Outcome so far.
-const Failed = "failed"
+// The outcomes of a trace.
+const (
+	Failed    = "failed"
+	Succeeded = "succeeded"
+)
 
 // Trace is what became of one sign-in or sign-out. Its JSON form is what is stored and what `weir trace --json` prints: members are
 // added, and none changes its meaning. Absent facts are left out.
@@ -51,7 +58,17 @@ type Trace struct {
 	Method       string `json:"method,omitempty"`
 	Path         string `json:"path,omitempty"` // without a query, which carries codes
 
-	Code  string `json:"code"`            // fault.Code
+	// Whom it is about, where that was known. Reference and attempt join the log; grant joins the token endpoint's events.
+	Sub      string `json:"sub,omitempty"`
+	Username string `json:"username,omitempty"`
+	Grant    string `json:"grant,omitempty"`
+	Identity string `json:"identity,omitempty"` // a hash of provider and subject, by which it is found when the user is deleted
+
+	Steps []Step `json:"steps,omitempty"` // in their order; none of a trace that an earlier release wrote
+	// Salt makes the short hashes of the redacted form, which say that values of one trace are equal and nothing else. It is in no redacted form.
+	Salt string `json:"salt,omitempty"`
+
+	Code  string `json:"code,omitempty"`  // fault.Code of a failure
 	Cause string `json:"cause,omitempty"` // the error's text, for developers
 	Facts []Fact `json:"facts,omitempty"` // of the cause, where it is Diagnosed
 	Shown Shown  `json:"shown"`
@@ -73,6 +90,7 @@ const (
 	FactStatus  = "status"         // a code that the provider answered, the outermost first
 	FactMessage = "status_message" // its text, as the provider wrote it
 	FactDetail  = "detail"         // for developers
+	FactMore    = "more"           // how many there are besides those that are kept
 )
 
 // Shown is what the person saw.
@@ -82,10 +100,10 @@ type Shown struct {
 	Error    string `json:"error,omitempty"`    // the OAuth error code, AtClient
 }
 
-// Where people find themselves after a failure.
+// Where people find themselves in the end.
 const (
 	OnPage   = "page"   // a page of ours
-	AtClient = "client" // back at the application, which got the error
+	AtClient = "client" // back at the application, which got the error, or the code
 	Onward   = "onward" // where they wanted to go anyway: they saw nothing of it
 )
 
@@ -96,13 +114,6 @@ type Diagnosed interface {
 	// Diagnosis yields named facts, the most telling first. They are not secret, and text of others in them is quoted and bounded.
 	Diagnosis() iter.Seq2[string, string]
 }
-
-// The bounds of one trace. Text is cut until the document fits.
-const (
-	maxBody  = 8 << 10 // bytes, before it is sealed
-	maxText  = 2000    // bytes of one text
-	maxFacts = 24
-)
 
 // explain fills in what err says.
 func (t *Trace) explain(err error) {
@@ -120,38 +131,6 @@ func (t *Trace) explain(err error) {
 		}
 		t.Facts = append(t.Facts, Fact{Name: name, Text: text})
 	}
-}
-
-// fit makes every text printable and cuts them until the document is within its bound. Printable, because a provider, or whoever poses as one,
-// writes some of it, and it is going to be shown in an administrator's terminal.
-func (t *Trace) fit() {
-	for limit := maxText; ; limit /= 2 {
-		for _, s := range []*string{&t.Reference, &t.Pool, &t.Client, &t.Provider, &t.ProviderType, &t.Attempt, &t.Method, &t.Path, &t.Code, &t.Cause,
-			&t.Shown.Sentence, &t.Shown.Error} {
-			*s = clip(*s, limit)
-		}
-		for i := range t.Facts {
-			t.Facts[i] = Fact{Name: clip(t.Facts[i].Name, limit), Text: clip(t.Facts[i].Text, limit)}
-		}
-		if body, err := json.Marshal(t); err != nil || len(body) <= maxBody || limit < 16 {
-			return // an error comes again, and to somebody who hears it, when the document is written
-		}
-	}
-}
-
-func clip(s string, n int) string {
-	if len(s) > n {
-		s = strings.ToValidUTF8(s[:n], "") + "…"
-	}
-	return strings.Map(func(r rune) rune {
-		switch {
-		case r == '\n' || r == '\t':
-			return ' '
-		case !unicode.IsPrint(r): // bidirectional controls too
-			return unicode.ReplacementChar
-		}
-		return r
-	}, s)
 }
 
 // fact returns the texts of a name.

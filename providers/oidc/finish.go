@@ -8,12 +8,15 @@ import (
 	"maps"
 	"net/url"
 	"slices"
+	"strconv"
+	"strings"
 
 	"golang.org/x/oauth2"
 
 	"github.com/weir-id/weir/federation"
 	"github.com/weir-id/weir/federation/fault"
 	"github.com/weir-id/weir/federation/secret"
+	"github.com/weir-id/weir/federation/trace"
 	"github.com/weir-id/weir/mapping"
 )
 
@@ -22,6 +25,12 @@ const maxCode = 8 << 10
 
 // Finish implements federation.Provider: it exchanges the code, verifies the ID token and asks userinfo.
 func (p *Provider) Finish(ctx context.Context, a federation.Attempt, r federation.Response) (federation.Identity, error) {
+	id, err := p.finish(ctx, a, r)
+	p.noteFailed(ctx, err)
+	return id, err
+}
+
+func (p *Provider) finish(ctx context.Context, a federation.Attempt, r federation.Response) (federation.Identity, error) {
 	if err := p.usable(a); err != nil {
 		return federation.Identity{}, err
 	}
@@ -31,18 +40,25 @@ func (p *Provider) Finish(ctx context.Context, a federation.Attempt, r federatio
 	if err != nil {
 		return federation.Identity{}, err
 	}
+	l := trace.From(ctx)
+	l.Pass(stepState)
 	md, err := p.describe(ctx)
 	if err != nil {
 		return federation.Identity{}, err
 	}
 	code, err := p.accept(md, answer)
 	if err != nil {
+		if answer.err != "" {
+			p.noteFailed(ctx, err, "error", errorCode(answer.err))
+		}
 		return federation.Identity{}, err
 	}
+	l.Pass(stepResponse, "iss", strings.Clone(answer.iss))
 	redeemed, err := p.exchange(ctx, md, a, code)
 	if err != nil {
 		return federation.Identity{}, err
 	}
+	l.Pass(stepToken, "client_authentication", md.method)
 	t := p.tokens(redeemed)
 	id, err := p.person(ctx, md, a, t)
 	if err != nil {
@@ -52,7 +68,11 @@ func (p *Provider) Finish(ctx context.Context, a federation.Attempt, r federatio
 		return federation.Identity{}, fault.New(fault.Invalid, publicForeign,
 			fmt.Errorf("%w: response is of %s, the ID token is not", ErrIssuer, quote(answer.iss)))
 	}
-	return p.identity(id, t, r)
+	who, err := p.identity(id, t, r)
+	if err == nil && p.s.rules.Check != nil {
+		l.Pass(stepAccount)
+	}
+	return who, err
 }
 
 // tokens are what the token endpoint gave.
@@ -80,14 +100,19 @@ func (p *Provider) person(ctx context.Context, md *metadata, a federation.Attemp
 		if !goodSubject(id.subject) {
 			return idToken{}, unverified(fmt.Errorf("%w: %s of %d bytes", ErrSubject, rules.Subject, len(id.subject)))
 		}
+		trace.From(ctx).Pass(stepProfile)
 		return id, nil
 	}
 	id, err := p.verifyIDToken(ctx, md, p.solicited(a), t.ID.Reveal())
 	if err != nil {
 		return idToken{}, err
 	}
+	l := trace.From(ctx)
 	if err := id.checkAccess(t.Access); err != nil {
 		return idToken{}, err
+	}
+	if id.claims["at_hash"] != nil {
+		l.Pass(stepAtHash)
 	}
 	if md.userInfoURL != "" {
 		info, err := p.fetchUserInfo(ctx, md, t.Access.Reveal(), id.subject)
@@ -95,6 +120,7 @@ func (p *Provider) person(ctx context.Context, md *metadata, a federation.Attemp
 			return idToken{}, err
 		}
 		id.claims = merge(id.claims, info)
+		l.Pass(stepUserInfo)
 	}
 	if rules.More != nil {
 		id.claims = withoutOrphans(id.claims) // none of them is to vouch for an address that comes now
@@ -102,6 +128,7 @@ func (p *Provider) person(ctx context.Context, md *metadata, a federation.Attemp
 		if err != nil {
 			return idToken{}, asUnverified(err)
 		}
+		l.Note(stepMore, "claims", strconv.Itoa(len(more)))
 		for name, value := range more { // none replaces what the ID token or userinfo says
 			if id.claims[name] == nil && !slices.Contains(protected, name) {
 				id.claims[name] = value

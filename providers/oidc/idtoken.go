@@ -21,6 +21,7 @@ import (
 	"github.com/weir-id/weir/federation"
 	"github.com/weir-id/weir/federation/fault"
 	"github.com/weir-id/weir/federation/secret"
+	"github.com/weir-id/weir/federation/trace"
 	"github.com/weir-id/weir/mapping"
 )
 
@@ -49,6 +50,7 @@ type signed struct {
 	md      *metadata
 	payload []byte
 	err     error
+	jws     *jose.JSONWebSignature
 }
 
 // VerifySignature implements gooidc.KeySet.
@@ -58,6 +60,7 @@ func (s *signed) VerifySignature(ctx context.Context, raw string) ([]byte, error
 		s.err = fmt.Errorf("%w: %w", ErrSignature, brief{err})
 		return nil, s.err
 	}
+	s.jws = jws
 	s.payload, s.err = s.md.keys.verify(ctx, jws)
 	return s.payload, s.err
 }
@@ -102,8 +105,11 @@ func (p *Provider) verifyIDToken(ctx context.Context, md *metadata, d demand, ra
 	if bad != nil {
 		return idToken{}, unverified(fmt.Errorf("%w: %w", ErrIDToken, brief{bad}))
 	}
+	l := trace.From(ctx)
+	noteSignature(l, s.jws)
 	id := idToken{raw: raw, payload: s.payload, checked: checked, claims: claims}
-	if err := p.check(d, &id); err != nil {
+	if err := p.check(d, &id, l); err != nil {
+		p.noteFailed(ctx, err, selfClaims(claims)...)
 		return idToken{}, err
 	}
 	if err != nil { // go-oidc's, which none of ours has named
@@ -133,7 +139,7 @@ func asUnverified(err error) *fault.Error {
 }
 
 // check verifies the claims and reads what the identity is made of.
-func (p *Provider) check(d demand, id *idToken) error {
+func (p *Provider) check(d demand, id *idToken, l *trace.Login) error {
 	want := p.s.issuer
 	if iss, ok := id.claims["iss"].(string); ok && slices.Contains(p.s.rules.Aliases, iss) {
 		id.claims["iss"] = want
@@ -144,15 +150,23 @@ func (p *Provider) check(d demand, id *idToken) error {
 	if iss, _ := id.claims["iss"].(string); want == "" || iss != want {
 		return unverified(fmt.Errorf("%w: ID token is of %s, the provider is %q", ErrIssuer, quote(iss), want))
 	}
+	l.Pass(stepIssuer, "iss", want)
 	if err := checkAudience(id.claims, d.clients); err != nil {
 		return unverified(err)
 	}
+	l.Pass(stepAudience)
 	if err := p.checkTimes(id.claims, d.maxAge); err != nil {
 		return unverified(err)
 	}
+	l.Pass(stepTimes)
 	without := id.claims["nonce"] == nil && p.s.rules.NonceOptional != nil && p.s.rules.NonceOptional(maps.Clone(id.claims))
 	if !without && !d.nonce(id.claims) {
 		return fault.New(fault.Invalid, publicForeign, fmt.Errorf("%w: not that of the request", ErrNonce))
+	}
+	if without {
+		l.Skip(stepNonce)
+	} else {
+		l.Pass(stepNonce)
 	}
 	if err := p.checkAuthTime(d.attempt, id); err != nil {
 		return unverified(err)

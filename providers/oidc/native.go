@@ -45,6 +45,7 @@ func (p *Provider) VerifyToken(ctx context.Context, raw secret.Text, nonce strin
 	}
 	id, err := p.verifyIDToken(ctx, md, p.brought(nonce), raw.Reveal())
 	if err != nil {
+		p.noteFailed(ctx, err)
 		return federation.Identity{}, federation.Proof{}, asBrought(err)
 	}
 	// Before the rules change the claims.

@@ -123,6 +123,7 @@ func (p *Provider) Begin(ctx context.Context, a federation.Attempt) (federation.
 	defer cancel()
 	md, err := p.describe(ctx)
 	if err != nil {
+		p.noteFailed(ctx, err)
 		return federation.Challenge{}, err
 	}
 	if err := p.possible(a); err != nil {

@@ -57,6 +57,7 @@ func (v *validation) assertionSignature(doc *xmltree.Document) *Refusal {
 
 // verify checks one signature and says what a failure means.
 func (v *validation) verify(doc *xmltree.Document, el, signature *xmltree.Node) *Refusal {
+	v.sawSignature(el, signature)
 	err := xmlsec.Verify(doc, el, signature, xmlsec.Trust{Keys: v.SigningKeys, SHA1: v.AllowSHA1})
 	switch {
 	case err == nil:
@@ -88,6 +89,7 @@ func (v *validation) decrypt(doc *xmltree.Document) *Refusal {
 		return refuse(CheckEncryption, "The assertion is encrypted in a way that is not accepted. Use AES (CBC or GCM) with RSA-OAEP.").because(err)
 	}
 	v.out.Encrypted = true
+	v.passed(CheckDecryption)
 	first := v.opened(doc, plain, v.msg.encrypted)
 	if first == nil || v.out.SignedResponse && v.msg.in.signature == nil {
 		return first

@@ -75,6 +75,8 @@ type Expect struct {
 	// MaxBytes of the XML document and MaxElements in it, for providers that send very many groups; 0 is the default.
 	MaxBytes    int
 	MaxElements int
+	// Observe hears of the checks; optional. It decides nothing.
+	Observe Observer
 }
 
 // Assertion is what the identity provider has proven.
@@ -194,15 +196,38 @@ func (v *validation) run(form string) *Refusal {
 	if r != nil {
 		return r
 	}
-	for _, step := range []func(*xmltree.Document) *Refusal{v.readMessage, v.envelope, v.status, v.protection} {
-		if r := step(doc); r != nil {
-			return r
-		}
+	v.passed(CheckXML)
+	if r := v.readMessage(doc); r != nil {
+		return r
 	}
-	for _, step := range []func() *Refusal{v.issued, v.subject, v.conditions, v.authentication, v.attributes} {
-		if r := step(); r != nil {
+	v.sawMessage()
+	for _, step := range []struct {
+		do     func(*xmltree.Document) *Refusal
+		checks []Check // that it makes, besides those that only refuse a form
+	}{
+		{v.envelope, []Check{CheckDestination, CheckIssuer, CheckInResponseTo}},
+		{v.status, []Check{CheckStatus}},
+		{v.protection, []Check{CheckSigningKey, CheckDigest}},
+	} {
+		if r := step.do(doc); r != nil {
 			return r
 		}
+		v.passed(step.checks...)
+	}
+	for _, step := range []struct {
+		do     func() *Refusal
+		checks []Check
+	}{
+		{v.issued, []Check{CheckIssueInstant}},
+		{v.subject, []Check{CheckSubject, CheckConfirmation, CheckRecipient}},
+		{v.conditions, []Check{CheckConditions, CheckAudience, CheckExpired}},
+		{v.authentication, []Check{CheckAuthnStatement, CheckAuthnContext}},
+		{v.attributes, []Check{CheckAttributes}},
+	} {
+		if r := step.do(); r != nil {
+			return r
+		}
+		v.passed(step.checks...)
 	}
 	return nil
 }

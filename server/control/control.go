@@ -36,10 +36,18 @@ type Backup struct {
 	Path string `json:"path"` // absolute; must not exist
 }
 
-// Trace asks why a sign-in failed.
+// Trace asks what became of a sign-in, or of the newest that fit.
 type Trace struct {
-	Reference string `json:"reference"` // "" asks for the newest
-	JSON      bool   `json:"json"`
+	Reference string    `json:"reference"` // or an attempt's id; "" asks for the newest
+	JSON      bool      `json:"json"`
+	Redacted  bool      `json:"redacted,omitempty"`
+	Pool      string    `json:"pool,omitempty"`
+	User      string    `json:"user,omitempty"` // as in User, of that pool
+	Provider  string    `json:"provider,omitempty"`
+	Client    string    `json:"client,omitempty"`
+	Failed    bool      `json:"failed,omitempty"`
+	Since     time.Time `json:"since,omitzero"`
+	Most      int       `json:"most,omitempty"` // of a list; 0 is 20
 }
 
 // User asks to show a user, or to act on one.

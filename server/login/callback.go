@@ -26,6 +26,7 @@ var errElsewhere = errors.New("the answer came to another callback address than 
 // browser that holds its cookie can finish it. Until the attempt is open
 // nothing names an application, so a fault is a page; afterwards the application gets it.
 func (s *Service) Callback(c echo.Context) error {
+	c.SetRequest(c.Request().WithContext(s.OAuth.Traces.With(c.Request().Context())))
 	params, err := web.Params(c)
 	if err != nil {
 		return s.OAuth.SignInFailed(c, federation.Attempt{}, err)
@@ -67,7 +68,7 @@ func (s *Service) Callback(c echo.Context) error {
 	if login.Carried {
 		s.Site.DropCarried(c, a.PoolID, a.Provider)
 	}
-	return s.OAuth.Deliver(c, login, a.PoolID)
+	return s.OAuth.SignedIn(c, login, a.PoolID, a.Provider)
 }
 
 // Oversized records the answers that are refused for their size before Callback sees them: somebody in very many groups is the usual reason. It

@@ -63,7 +63,7 @@ func (s *Service) unsolicited(c echo.Context, params url.Values) error {
 	if err != nil {
 		return fail(a, err)
 	}
-	return s.OAuth.Deliver(c, login, a.Pool.ID)
+	return s.OAuth.SignedIn(c, login, a.Pool.ID, a.Wanted.Name)
 }
 
 // relayed returns the authorization request that a RelayState names, or that the settings of the sender name where it is empty.

@@ -55,7 +55,8 @@ func (s *Service) Authorize(c echo.Context) error {
 
 // start sends the browser to the provider, with the attempt in a cookie.
 func (s *Service) start(c echo.Context, a Authorization, origin web.Origin) error {
-	ctx := c.Request().Context()
+	ctx := s.Traces.With(c.Request().Context())
+	c.SetRequest(c.Request().WithContext(ctx))
 	st, err := s.Broker.Begin(ctx, a.Pool, *a.Wanted, a.Request, origin.URL+a.Wanted.CallbackPath())
 	if err != nil {
 		at := federation.Attempt{PoolID: a.Pool.ID, Provider: a.Wanted.Name, Started: s.Broker.Now(), Request: a.Request}

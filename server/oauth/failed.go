@@ -67,15 +67,41 @@ func (s *Service) SignOutFailed(c echo.Context, f SignOutFailure, err error) {
 	})
 }
 
+// SignedIn gives a sign-in that a provider has just proven to the browser, and keeps a trace of it. One from a session has none: nothing was
+// proven anew, and the audit stream has it.
+func (s *Service) SignedIn(c echo.Context, l federation.Login, poolID, provider string) error {
+	if err := s.Deliver(c, l, poolID); err != nil {
+		return err
+	}
+	s.finished(c, trace.Trace{Began: l.Attempt.Started, Pool: poolID, Client: l.Request.ClientID, Provider: provider, Attempt: l.Attempt.ID, Grant: l.Grant.ID})
+	return nil
+}
+
+// nativeSignedIn keeps a trace of an app's sign-in with a provider's token.
+func (s *Service) nativeSignedIn(c echo.Context, client pool.Client, provider string) {
+	s.finished(c, trace.Trace{Pool: client.PoolID, Client: client.ID, Provider: provider})
+}
+
+func (s *Service) finished(c echo.Context, t trace.Trace) {
+	t.Kind, t.Shown = trace.SignIn, trace.Shown{Where: trace.AtClient}
+	s.request(c, &t)
+	s.Traces.Finished(c.Request().Context(), t)
+}
+
 // trace adds what the request says.
 func (s *Service) trace(c echo.Context, f trace.Failure) {
+	f.Address = c.RealIP()
+	s.request(c, &f.Trace)
+	s.Traces.Record(c.Request().Context(), f)
+}
+
+func (s *Service) request(c echo.Context, t *trace.Trace) {
 	r := c.Request()
-	f.Reference, f.Method, f.Path, f.Address = web.RequestID(r.Context()), web.Clip(r.Method), web.Clip(r.URL.Path), c.RealIP()
-	if f.Pool != "" && f.Provider != "" {
+	t.Reference, t.Method, t.Path = web.RequestID(r.Context()), web.Clip(r.Method), web.Clip(r.URL.Path)
+	if t.Pool != "" && t.Provider != "" {
 		// Out of the directory's cache. A provider that is gone has no type any more.
-		if idp, err := s.Directory.Provider(r.Context(), f.Pool, f.Provider); err == nil {
-			f.ProviderType = idp.Type
+		if idp, err := s.Directory.Provider(r.Context(), t.Pool, t.Provider); err == nil {
+			t.ProviderType = idp.Type
 		}
 	}
-	s.Traces.Record(r.Context(), f)
 }

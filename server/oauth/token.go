@@ -55,6 +55,10 @@ func (s *Service) Token(c echo.Context) error {
 	}
 	ctx := c.Request().Context()
 	kind := form.Get("grant_type")
+	if kind == exchangeGrant { // a sign-in of its own
+		ctx = s.Traces.With(ctx)
+		c.SetRequest(c.Request().WithContext(ctx))
+	}
 	client, err := s.authenticate(c, form)
 	if err != nil {
 		return s.refused(ctx, client, kind, err)
@@ -66,6 +70,9 @@ func (s *Service) Token(c echo.Context) error {
 			s.nativeFailed(c, client, form.Get("identity_provider"), refusal)
 		}
 		return refusal
+	}
+	if kind == exchangeGrant {
+		s.nativeSignedIn(c, client, form.Get("identity_provider"))
 	}
 	c.Response().Header().Set("Pragma", "no-cache") // RFC 6749 section 5.1, for caches that know no Cache-Control
 	return c.JSON(http.StatusOK, answer)

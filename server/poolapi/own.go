@@ -16,6 +16,8 @@ func ownOperations() []operation {
 		op("AdminGetUserSources", admin, (*Service).adminGetUserSources),
 		op("ListKeptAssertions", admin, (*Service).listKeptAssertions),
 		op("TestAttributeMapping", admin, (*Service).testAttributeMapping),
+		op("GetLoginTrace", admin, (*Service).getLoginTrace),
+		op("ListLoginTraces", admin, (*Service).listLoginTraces),
 	}
 }
 

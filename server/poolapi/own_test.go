@@ -11,6 +11,8 @@ import (
 func ownContracts() map[string]contract {
 	all := labContracts()
 	maps.Copy(all, map[string]contract{
+		"GetLoginTrace":   getLoginTraceContract(),
+		"ListLoginTraces": listLoginTracesContract(),
 		"AdminGetUserSources": {
 			in: func(r *rig) body {
 				in := r.person("ada")

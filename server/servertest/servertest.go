@@ -195,11 +195,11 @@ func (w *Weir) wire(o Options) {
 	w.Issuer = &token.Issuer{Keys: w.Keys, BaseURL: w.URL, Now: now}
 	w.Grants = &token.Grants{Engine: w.store, Ring: w.Ring, Now: now}
 	w.Once = &once.Memory{Engine: w.store, Ring: w.Ring, Now: now}
-	w.Broker = &federation.Broker{Assertions: assertions, Directory: w.Directory, Providers: set, Grants: w.Grants, Ring: w.Ring,
+	w.Traces = &trace.Traces{Engine: w.store, Ring: w.Ring, Now: now, Logger: logger, SignIns: 1000, Watch: w.Metrics}
+	w.Broker = &federation.Broker{Assertions: assertions, Traces: w.Traces, Directory: w.Directory, Providers: set, Grants: w.Grants, Ring: w.Ring,
 		Once: w.Once, Upstream: &upstream.Keeper{Engine: w.store, Ring: w.Ring, Now: now},
 		Replays: &replay.Messages{Engine: w.store}, Erasures: &erasure.Requests{Engine: w.store, Ring: w.Ring, Now: now}, Audit: recorder, Now: now,
-		Forget: []func(context.Context, string) error{w.Keys.DeletePool, w.SAMLKeys.DeletePool, (&samlsp.Copies{Engine: w.store}).DeletePool}}
-	w.Traces = &trace.Traces{Engine: w.store, Ring: w.Ring, Now: now, Logger: logger}
+		Forget: []func(context.Context, string) error{w.Keys.DeletePool, w.SAMLKeys.DeletePool, (&samlsp.Copies{Engine: w.store}).DeletePool, w.Traces.DeletePool}}
 	w.Server = &server.Server{
 		Site:      &web.Site{Base: base, Directory: w.Directory, TrustedProxies: o.TrustedProxies},
 		Directory: w.Directory, Broker: w.Broker, Grants: w.Grants, Issuer: w.Issuer, Keys: w.Keys, SAMLKeys: w.SAMLKeys,

@@ -1191,6 +1191,19 @@ type GetLogDeliveryConfigurationResponse struct {
 	LogDeliveryConfiguration *LogDeliveryConfigurationType `json:"LogDeliveryConfiguration,omitzero" yaml:"LogDeliveryConfiguration"`
 }
 
+// GetLoginTraceRequest is the structure of that name in the model.
+type GetLoginTraceRequest struct {
+	Redacted   *bool  `json:"Redacted,omitzero" yaml:"Redacted"`
+	Reference  string `json:"Reference,omitzero" yaml:"Reference"`
+	UserPoolID string `json:"UserPoolId,omitzero" yaml:"UserPoolId"`
+}
+
+// GetLoginTraceResponse is the structure of that name in the model.
+type GetLoginTraceResponse struct {
+	Text  string          `json:"Text,omitzero" yaml:"Text"`
+	Trace json.RawMessage `json:"Trace,omitzero" yaml:"Trace"`
+}
+
 // GetProvisionedLimitRequest is the structure of that name in the model.
 type GetProvisionedLimitRequest struct {
 	LimitDefinition *LimitDefinitionType `json:"LimitDefinition,omitzero" yaml:"LimitDefinition"`
@@ -1461,6 +1474,24 @@ type ListKeptAssertionsResponse struct {
 	Assertions []KeptAssertionType `json:"Assertions,omitzero" yaml:"Assertions"`
 }
 
+// ListLoginTracesRequest is the structure of that name in the model.
+type ListLoginTracesRequest struct {
+	ClientID     string `json:"ClientId,omitzero" yaml:"ClientId"`
+	Failed       *bool  `json:"Failed,omitzero" yaml:"Failed"`
+	MaxResults   *int   `json:"MaxResults,omitzero" yaml:"MaxResults"`
+	NextToken    string `json:"NextToken,omitzero" yaml:"NextToken"`
+	ProviderName string `json:"ProviderName,omitzero" yaml:"ProviderName"`
+	Since        *Time  `json:"Since,omitzero" yaml:"Since"`
+	UserPoolID   string `json:"UserPoolId,omitzero" yaml:"UserPoolId"`
+	Username     string `json:"Username,omitzero" yaml:"Username"`
+}
+
+// ListLoginTracesResponse is the structure of that name in the model.
+type ListLoginTracesResponse struct {
+	LoginTraces []LoginTraceType `json:"LoginTraces,omitzero" yaml:"LoginTraces"`
+	NextToken   string           `json:"NextToken,omitzero" yaml:"NextToken"`
+}
+
 // ListResourceServersRequest is the structure of that name in the model.
 type ListResourceServersRequest struct {
 	MaxResults *int   `json:"MaxResults,omitzero" yaml:"MaxResults"`
@@ -1615,6 +1646,19 @@ type LogConfigurationType struct {
 type LogDeliveryConfigurationType struct {
 	LogConfigurations []LogConfigurationType `json:"LogConfigurations,omitzero" yaml:"LogConfigurations"`
 	UserPoolID        string                 `json:"UserPoolId,omitzero" yaml:"UserPoolId"`
+}
+
+// LoginTraceType is the structure of that name in the model.
+type LoginTraceType struct {
+	AttemptID    string `json:"AttemptId,omitzero" yaml:"AttemptId"`
+	ClientID     string `json:"ClientId,omitzero" yaml:"ClientId"`
+	Code         string `json:"Code,omitzero" yaml:"Code"`
+	Date         *Time  `json:"Date,omitzero" yaml:"Date"`
+	Outcome      string `json:"Outcome,omitzero" yaml:"Outcome"`
+	ProviderName string `json:"ProviderName,omitzero" yaml:"ProviderName"`
+	Reference    string `json:"Reference,omitzero" yaml:"Reference"`
+	UserSub      string `json:"UserSub,omitzero" yaml:"UserSub"`
+	Username     string `json:"Username,omitzero" yaml:"Username"`
 }
 
 // MFAOptionType is the structure of that name in the model.
