@@ -311,8 +311,10 @@ func TestPreviewLinksByThePolicy(t *testing.T) {
 	}
 	// Another rule for the attribute: what it gives is not what the stored mapping gives, so nobody is linked by it until it is saved.
 	tested := l.badge.WithRules(attrs{"custom:employee": "badge_no", "name": "name"}, nil)
-	if pv := preview(stored, tested); pv.Finds != pool.FindsNobody {
-		t.Errorf("by a mapping that is not stored: %+v", pv)
+	in := pool.SignIn{Provider: tested, Subject: "b1", Attributes: said, Exact: said}
+	_, want := l.SignIn(t.Context(), l.p, in)
+	if _, err := stored.Preview(t.Context(), l.p, in); fault.CodeOf(err) != fault.Unavailable || want == nil || err.Error() != want.Error() {
+		t.Errorf("by a mapping that is not stored: %v; the sign-in: %v", err, want)
 	}
 	saved, err := l.Rehearse(t.Context(), tested)
 	if err != nil {
