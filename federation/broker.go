@@ -182,7 +182,7 @@ func (b *Broker) admit(ctx context.Context, p pool.Pool, idp pool.IdentityProvid
 	if res.Linked.Kind != "" {
 		b.Audit.Record(ctx, audit.IdentityLinkedByPolicy{Pool: p.ID, Sub: res.User.Sub, Provider: idp.Name, Policy: string(res.Linked.Kind), Attribute: res.Linked.Attribute})
 	}
-	if want := req.Subject; want != "" && want != res.User.Sub {
+	if want := req.Subject; want != "" && want != res.User.Sub && !res.User.Absorbed(want) {
 		return Login{}, fault.New(fault.LoginRequired, "Somebody else signed in than the application asked for.",
 			fmt.Errorf("user %s signed in, the id_token_hint was of %s", res.User.Sub, want))
 	}

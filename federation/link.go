@@ -21,7 +21,8 @@ func (b *Broker) LinkProvider(ctx context.Context, poolID, name string, src pool
 
 // UnlinkProvider keeps an identity from signing in as the user it signed in as until now, ends what its sign-ins gave and drops what is kept of
 // its tokens, there too. Who signs in with it again is a new user. The identity that a user was made from, and the account of a
-// local user, cannot be taken away from themselves: the user is disabled, as SetEnabled does. It returns how many grants ended.
+// local user, cannot be taken away from themselves: the user is disabled, as SetEnabled does. Where a user who was made from it was merged into another
+// one, the merge is undone, as UnmergeUser does, and the identity is that user's again. It returns how many grants ended.
 // Errors: those of Directory.UnlinkProvider. It is what AdminDisableProviderForUser does.
 //
 // The user's document is written first: from then on every check refuses grants of that identity, so that one which a sign-in is just about to
@@ -33,6 +34,10 @@ func (b *Broker) UnlinkProvider(ctx context.Context, poolID string, src pool.Sou
 	}
 	if done.Own {
 		return b.SetEnabled(ctx, poolID, done.User.Sub, false, by)
+	}
+	if done.Merged != "" {
+		m, err := b.UnmergeUser(ctx, poolID, done.Merged, by, false)
+		return m.Grants, err
 	}
 	if done.Subject != "" {
 		if grants, err = b.Grants.EndIdentity(ctx, poolID, done.User.Sub, src.Provider, done.Subject); err != nil {

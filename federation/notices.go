@@ -153,7 +153,7 @@ func (b *Broker) leave(ctx context.Context, idp pool.IdentityProvider, u pool.Us
 	if out.Grants, err = b.endIdentity(ctx, idp, u, subject); err != nil || u.Sub == "" {
 		return err
 	}
-	if !idp.DeletesOnNotice() || len(u.Identities) != 1 || u.Status != pool.StatusExternalProvider {
+	if !idp.DeletesOnNotice() || len(u.Identities) != 1 || len(u.Merged) > 0 || u.Status != pool.StatusExternalProvider {
 		return nil
 	}
 	grants, err := b.DeleteUser(ctx, u.PoolID, u.Sub, "a notice of the provider "+idp.Name)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 	"time"
 
@@ -97,8 +96,7 @@ func (b *Broker) linked(ctx context.Context, u pool.User, provider string) (upst
 	}
 	var found upstream.Kept
 	for _, k := range all {
-		of := func(l pool.LinkedIdentity) bool { return l.Provider == k.Provider && l.Subject == k.Subject }
-		if k.Provider == provider && slices.ContainsFunc(u.Identities, of) && !k.Obtained.Before(found.Obtained) {
+		if k.Provider == provider && u.HasIdentity(k.Provider, k.Subject) && !k.Obtained.Before(found.Obtained) {
 			found = k
 		}
 	}

@@ -17,9 +17,11 @@ import (
 // up, and the tokens that are kept of providers, there too. It returns how many grants ended. Errors: fault.NotFound. It is what
 // AdminUserGlobalSignOut and GlobalSignOut of the API model do.
 func (b *Broker) SignOutEverywhere(ctx context.Context, poolID, sub, by string) (grants int, err error) {
-	if _, err := b.Directory.SignOutUser(ctx, poolID, sub); err != nil {
+	u, err := b.Directory.SignOutUser(ctx, poolID, sub)
+	if err != nil {
 		return 0, err
 	}
+	sub = u.Sub // a merged user's leads to the destination
 	grants, err = b.end(ctx, poolID, sub)
 	if err != nil {
 		return grants, err
@@ -44,9 +46,11 @@ func (b *Broker) end(ctx context.Context, poolID, sub string) (int, error) {
 // tokens that are kept of providers stay, out of everybody's reach as long as the user is disabled. It returns how many grants ended.
 // Errors: fault.NotFound. It is what AdminEnableUser and AdminDisableUser do.
 func (b *Broker) SetEnabled(ctx context.Context, poolID, sub string, enabled bool, by string) (grants int, err error) {
-	if _, err := b.Directory.EnableUser(ctx, poolID, sub, enabled); err != nil {
+	u, err := b.Directory.EnableUser(ctx, poolID, sub, enabled)
+	if err != nil {
 		return 0, err
 	}
+	sub = u.Sub
 	if enabled {
 		b.Audit.Record(ctx, audit.UserEnabled{Pool: poolID, Sub: sub, By: by})
 		return 0, nil
@@ -60,17 +64,30 @@ func (b *Broker) SetEnabled(ctx context.Context, poolID, sub string, enabled boo
 
 // DeleteUser removes a user for good. The user is disabled first and removed last, with everything that depends on it in between: a process
 // that dies on the way leaves somebody whom nothing lets in, and whom a second call finds. Name and identities are free afterwards: who
-// signs in with them again is a new user with another sub. It returns how many grants ended. Errors: fault.NotFound. It is what
+// signs in with them again is a new user with another sub. Users who were merged into this one go with it, and the name or sub of such a one leads to
+// it: all of them are one person. It returns how many grants ended. Errors: fault.NotFound. It is what
 // AdminDeleteUser and DeleteUser do.
 func (b *Broker) DeleteUser(ctx context.Context, poolID, sub, by string) (grants int, err error) {
 	u, err := b.Directory.EnableUser(ctx, poolID, sub, false)
 	if err != nil {
 		return 0, err
 	}
+	sub = u.Sub
 	if grants, err = b.end(ctx, poolID, sub); err != nil {
 		return grants, err
 	}
-	if b.Assertions != nil {
+	all := []pool.User{u}
+	for _, m := range u.Merged { // what a sign-in wrote behind the merge's back
+		all = append(all, pool.User{PoolID: poolID, Sub: m.Sub})
+		n, err := b.end(ctx, poolID, m.Sub)
+		if grants += n; err != nil {
+			return grants, err
+		}
+	}
+	for _, u := range all {
+		if b.Assertions == nil {
+			break
+		}
 		if err := b.Assertions.DeleteUser(ctx, u); err != nil {
 			return grants, err
 		}
@@ -99,6 +116,6 @@ func (b *Broker) UserState(ctx context.Context, poolID, sub string) (UserState, 
 	if out.Grants, err = b.Grants.CountUser(ctx, u); err != nil {
 		return UserState{}, err
 	}
-	out.Kept, err = b.Upstream.Of(ctx, poolID, sub)
+	out.Kept, err = b.Upstream.Of(ctx, poolID, u.Sub)
 	return out, err
 }

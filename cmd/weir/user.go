@@ -25,7 +25,7 @@ const listedUsers = 20
 func userCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "user",
-		Short: "Show, sign out, disable, enable or delete a user",
+		Short: "Show, sign out, disable, enable, delete or merge a user",
 		Long: `Show a user of a pool, or act on one. USER is a sub, a user name, or an e-mail address. Several people may have one e-mail address:
 then they are listed and nothing is done. Where a process serves the store, that process does it, and its next request sees the result.
 
@@ -48,6 +48,7 @@ signs in with the same identity afterwards is a new user with another sub.`},
 	} {
 		cmd.AddCommand(userAction(c.action, c.short, c.long))
 	}
+	cmd.AddCommand(userMergeCommands()...)
 	return cmd
 }
 
@@ -89,6 +90,9 @@ func userAction(action, short, long string) *cobra.Command {
 
 // user does what was asked about one user, and tells out.
 func (n *node) user(ctx context.Context, ask control.User, out io.Writer) error {
+	if ask.Action == "merge" || ask.Action == "unmerge" {
+		return n.mergeUsers(ctx, ask, out)
+	}
 	u, err := n.findUser(ctx, ask.Pool, ask.User, out)
 	if err != nil {
 		return err
@@ -212,20 +216,34 @@ func (n *node) showUser(ctx context.Context, u pool.User, out io.Writer) error {
 	for _, name := range slices.Sorted(maps.Keys(u.Attributes)) {
 		row(printable(name), printable(u.Attributes[name])+sourceText(u.Sources[name]))
 	}
-	groups, err := n.directory.GroupsOf(ctx, u)
-	if err != nil {
-		return err
-	}
-	line("groups")
-	for _, g := range groups {
-		row(printable(g.Name), membershipText(u, g.GID))
-	}
-	if len(groups) == 0 {
-		line("  none")
-	}
 	line("identities")
 	for _, id := range u.Identities {
-		row(printable(id.Provider), fmt.Sprintf("%s (%s), since %s", printable(id.Subject), id.ProviderType, id.Created.UTC().Format(userTime)))
+		if id.Via == "" {
+			row(identityRow(id))
+		}
+	}
+	for _, m := range u.Merged {
+		line("merged: %s (%s), since %s, by %s", m.Sub, printable(m.Username), m.At.UTC().Format(userTime), printable(m.By))
+		for _, id := range u.Identities {
+			if id.Via == m.Sub {
+				row(identityRow(id))
+			}
+		}
+	}
+	if len(u.Groups) > 0 {
+		line("groups")
+		if err := n.showGroups(ctx, u, row); err != nil {
+			return err
+		}
+	}
+	for _, m := range u.Merged {
+		line("merged: %s (%s), since %s, by %s", m.Sub, printable(m.Username), m.At.UTC().Format(userTime), printable(m.By))
+		for _, id := range u.Identities {
+			if id.Via != m.Sub {
+				continue
+			}
+			row(printable(id.Provider), fmt.Sprintf("%s (%s), since %s", printable(id.Subject), id.ProviderType, id.Created.UTC().Format(userTime)))
+		}
 	}
 	line("kept tokens of identity providers")
 	for _, k := range state.Kept {
@@ -238,22 +256,27 @@ func (n *node) showUser(ctx context.Context, u pool.User, out io.Writer) error {
 	return err
 }
 
-// membershipText says who gave a user a group.
-func membershipText(u pool.User, gid string) string {
-	var from []string
-	for _, m := range u.Memberships() {
-		if m.GID != gid {
-			continue
-		}
-		for _, s := range m.Sources {
-			if s.At.IsZero() {
-				from = append(from, "from an administrator")
-			} else {
-				from = append(from, strings.TrimSpace(sourceText(s)))
+// identityRow is the row of an identity.
+func identityRow(id pool.LinkedIdentity) (name, value string) {
+	return printable(id.Provider), fmt.Sprintf("%s (%s), since %s", printable(id.Subject), id.ProviderType, id.Created.UTC().Format(userTime))
+}
+
+// showGroups prints the groups of a user, the one with the lowest precedence first, and who gave each.
+func (n *node) showGroups(ctx context.Context, u pool.User, row func(name, value string)) error {
+	groups, err := n.directory.GroupsOf(ctx, u)
+	if err != nil {
+		return err
+	}
+	for _, g := range groups {
+		for _, m := range u.Memberships() {
+			for _, s := range m.Sources {
+				if m.GID == g.GID {
+					row(printable(g.Name), strings.TrimSpace(sourceText(s)))
+				}
 			}
 		}
 	}
-	return strings.Join(from, "; ")
+	return nil
 }
 
 // sourceText says behind a value who wrote it, where that is known.
@@ -272,6 +295,9 @@ func sourceText(s pool.ValueSource) string {
 		by = "the person"
 	default:
 		return ""
+	}
+	if s.At.IsZero() { // of a membership of before it was written down
+		return "   from " + by
 	}
 	return "   from " + by + ", " + s.At.UTC().Format(userTime)
 }

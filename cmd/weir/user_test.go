@@ -32,8 +32,9 @@ func (d *deployment) says(want string, args ...string) string {
 // deployKeeping is a deployment that keeps the provider's tokens.
 func deployKeeping(t *testing.T) *deployment {
 	d := deploy(t)
-	d.write("pool.yaml", strings.Replace(d.read("pool.yaml"), "authorize_scopes: openid email",
-		"authorize_scopes: openid email offline_access, keep_tokens: \"true\"", 1))
+	pool := strings.Replace(d.read("pool.yaml"), "authorize_scopes: openid email",
+		"authorize_scopes: openid email offline_access, keep_tokens: \"true\", group_claim: sub, group_rules: \"staff <- exact 'subject-ada'\"", 1)
+	d.write("pool.yaml", strings.Replace(pool, "  Clients:", "  Groups: [{GroupName: staff}]\n  Clients:", 1))
 	return d
 }
 
@@ -47,7 +48,8 @@ func TestUserCommand(t *testing.T) {
 	const name = "Corp_subject-ada"
 	out := d.says(`(?m)^`+sub+` \(`+name+`\)\n  pool +`+poolID+`\n  status +EXTERNAL_PROVIDER\n  enabled +yes\n`, "show", "ada@example.com")
 	for _, want := range []string{
-		`(?m)^  live grants +1$`, `(?m)^groups\n  none$`, `(?m)^  email +ada@example\.com   from Corp by the rule "email", 20`, `(?m)^  Corp +subject-ada \(OIDC\), since 20`,
+		`(?m)^  live grants +1$`, `(?m)^  email +ada@example\.com   from Corp by the rule "email", 20`, `(?m)^  Corp +subject-ada \(OIDC\), since 20`,
+		`(?m)^groups\n  staff +from Corp by the rule "staff <- exact 'subject-ada'", 20`,
 		`(?m)^  Corp +access token until 20.*, refresh token, of 20.*, scope openid email offline_access$`,
 	} {
 		if !regexp.MustCompile(want).MatchString(out) {
@@ -96,24 +98,10 @@ func TestUserCommand(t *testing.T) {
 // TestUserByAnAddressOfMany: an e-mail address is a search, and identifies nobody.
 func TestUserByAnAddressOfMany(t *testing.T) {
 	d := deployKeeping(t)
-	d.write("pool.yaml", regexp.MustCompile(`(?m)^    AttributeMapping.*\n`).ReplaceAllStringFunc(d.read("pool.yaml"), func(line string) string {
-		return line + strings.Replace("  - ProviderName: Twin\n    ProviderType: OIDC\n    ProviderDetails: {client_id: weir, client_secret: upstream-secret, "+
-			"oidc_issuer: ISSUER, authorize_scopes: openid email}\n", "ISSUER", `"`+d.provider.Issuer()+`"`, 1) + line
-	}))
-	d.write("pool.yaml", strings.Replace(d.read("pool.yaml"), "SupportedIdentityProviders: [Corp]", "SupportedIdentityProviders: [Twin, Corp]", 1))
+	d.withTwin()
 	d.serve()
-	for _, provider := range []string{"Corp", "Twin"} {
-		b := newBrowser(t)
-		b.stopAt = d.provider.Issuer()
-		at, err := oidctest.SignIn(t.Context(), &b.client, b.open(d.oauth().AuthCodeURL("s")+"&identity_provider="+provider).url.String(), "ada", "river-otter")
-		if err != nil {
-			t.Fatal(err)
-		}
-		b.stopAt = callback
-		if back := b.open(at.URL.String()); back.url.Query().Get("code") == "" {
-			t.Fatalf("%s: %s", provider, back.url)
-		}
-	}
+	d.signInAt("Corp")
+	d.signInAt("Twin")
 	for _, args := range [][]string{{"show"}, {"sign-out"}, {"disable"}, {"delete", "--yes"}} {
 		out, errs, status := d.user(append(args, "ada@example.com")...)
 		if status != 1 || strings.Count(out, "\n") != 2 || !strings.Contains(out, "(Corp_subject-ada)") || !strings.Contains(out, "(Twin_subject-ada)") ||

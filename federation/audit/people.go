@@ -67,6 +67,34 @@ func (e IdentityMatched) Attrs() []slog.Attr {
 	return attrs("pool", e.Pool, "sub", e.Sub, "provider", e.Provider, "claim", e.Claim)
 }
 
+// UsersMerged: two users are one from now on. Sub is the one that stays, Other leads to it.
+type UsersMerged struct {
+	Pool, Sub, Other, By string
+	Grants               int // of the other one, that ended with it
+}
+
+// Name implements Event.
+func (UsersMerged) Name() string { return "user.merged" }
+
+// Attrs implements Event.
+func (e UsersMerged) Attrs() []slog.Attr {
+	return append(attrs("pool", e.Pool, "sub", e.Sub, "other", e.Other, "by", e.By), slog.Int("grants", e.Grants))
+}
+
+// UserUnmerged: a merge was undone, and Other is a user again.
+type UserUnmerged struct {
+	Pool, Sub, Other, By string
+	Grants               int // that sign-ins with the other one's identities gave, and that ended with it
+}
+
+// Name implements Event.
+func (UserUnmerged) Name() string { return "user.unmerged" }
+
+// Attrs implements Event.
+func (e UserUnmerged) Attrs() []slog.Attr {
+	return append(attrs("pool", e.Pool, "sub", e.Sub, "other", e.Other, "by", e.By), slog.Int("grants", e.Grants))
+}
+
 // IdentityLinkedByPolicy: at its first sign-in an identity was linked to a user who was there, by the policy of its provider (link_users). The
 // value is not part of the event.
 type IdentityLinkedByPolicy struct {

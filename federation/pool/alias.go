@@ -99,7 +99,7 @@ func (d *Directory) changeUser(ctx context.Context, p Pool, sub string, claim bo
 }
 
 func (d *Directory) changeAliases(ctx context.Context, p Pool, sub string, may claims, change func(*User) error) (store.Entry[User], error) {
-	return d.users().Update(ctx, userKey(p.ID, sub), func(u *User) error {
+	return d.updateUser(ctx, p.ID, sub, func(u *User) error {
 		before := *u
 		before.Attributes = maps.Clone(u.Attributes)
 		if err := change(u); err != nil {
@@ -149,7 +149,7 @@ func (d *Directory) moveAliases(ctx context.Context, p Pool, u User) error {
 }
 
 // FindUser returns the user that a name leads to: a user name in any case, else a sub, else an alias in any case. People choose aliases themselves,
-// so those come last. Errors: fault.NotFound with ErrNoUser.
+// so those come last. The names of a merged user lead to the destination. Errors: fault.NotFound with ErrNoUser.
 func (d *Directory) FindUser(ctx context.Context, poolID, name string) (User, error) {
 	if !validPoolID(poolID) || !characters(name, 1, maxUsername) || !storable(name) {
 		return User{}, absent("user: malformed name", noUser)
@@ -161,5 +161,6 @@ func (d *Directory) FindUser(ctx context.Context, poolID, name string) (User, er
 	if errors.Is(err, store.ErrNotFound) {
 		e, err = d.users().GetBy(ctx, aliasKey(poolID, name))
 	}
+	e, err = d.found(ctx)(e, err)
 	return e.Value, storeFault("find user", err, noUser)
 }

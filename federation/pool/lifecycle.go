@@ -155,6 +155,9 @@ func (d *Directory) parts() []func(ctx context.Context, poolID string) error {
 		func(ctx context.Context, id string) error {
 			return deleteAll(ctx, d.users(), indexPrefix(defaultIndex, id, ""))
 		},
+		func(ctx context.Context, id string) error {
+			return deleteAll(ctx, d.users(), indexPrefix(mergedIndex, id, ""))
+		},
 	}
 }
 

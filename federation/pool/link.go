@@ -129,7 +129,7 @@ func linkable(attribute, claim string) bool {
 
 // room refuses one identity too many.
 func (u User) room() error {
-	if len(u.Identities)+len(u.Links) >= maxIdentities {
+	if u.places() >= maxIdentities {
 		return fault.New(fault.TooLarge, "The user has the largest number of identities: 5.", ErrLimit)
 	}
 	return nil
@@ -140,7 +140,10 @@ func (u User) identity(provider, subject string) int {
 }
 
 // HasIdentity reports whether the user may sign in with that identity.
-func (u User) HasIdentity(provider, subject string) bool { return u.identity(provider, subject) >= 0 }
+func (u User) HasIdentity(provider, subject string) bool {
+	_, ok := u.IdentitySince(provider, subject)
+	return ok
+}
 
 func (d *Directory) linkSubject(ctx context.Context, ip IdentityProvider, u User, subject string, waits int) (User, error) {
 	if !validSubject(subject) {
@@ -199,7 +202,7 @@ func (d *Directory) linkClaim(ctx context.Context, u User, l PendingLink) (User,
 
 func (d *Directory) putLink(ctx context.Context, u User, change func(*User) error) (User, error) {
 	var refused error
-	e, err := d.users().Update(ctx, userKey(u.PoolID, u.Sub), func(u *User) error {
+	e, err := d.updateUser(ctx, u.PoolID, u.Sub, func(u *User) error {
 		if refused = change(u); refused == nil {
 			u.Modified = d.now()
 		}
@@ -252,12 +255,16 @@ type Unlinked struct {
 	// Own: the source is the user itself: a local account, or the identity that the user was made from. It was not touched: to keep it from
 	// signing in, the user has to be disabled.
 	Own bool
+	// Merged is the sub of the user from whom the identity came by a merge and who was made from it. Nothing was touched: the merge has to be
+	// undone, which gives the identity back to that user.
+	Merged string
 }
 
 // UnlinkProvider ends the link between an identity and its user, and the memberships that came with it alone. Who signs in with the identity
 // from then on is a new user, whatever the provider's policy of linking. The identity that a
 // user was made from is no link, and stays: without it the account would be nobody's and its name would still be taken. What
 // depends on the identity is for the caller to end (Broker.UnlinkProvider).
+// An identity that came by a merge leaves the destination: see Unlinked.Merged for the one that the merged user was made from; another one is nobody's afterwards.
 // The provider may have been removed; its name then leads to the links all the same.
 // Errors: fault.NotFound with ErrNoUser where the source is nobody's, fault.Invalid.
 func (d *Directory) UnlinkProvider(ctx context.Context, poolID string, src Source) (Unlinked, error) {
@@ -278,8 +285,14 @@ func (d *Directory) UnlinkProvider(ctx context.Context, poolID string, src Sourc
 		return out, err
 	}
 	out.Subject = src.Value
+	if i := u.from(src.Provider, src.Value); i >= 0 {
+		return d.unlinkMerged(ctx, out, u, u.Merged[i])
+	}
 	out.User, err = d.putLink(ctx, u, func(u *User) error {
 		i := u.identity(src.Provider, src.Value)
+		if u.from(src.Provider, src.Value) >= 0 { // merged meanwhile
+			return errMerged
+		}
 		out.Own = i >= 0 && u.Identities[i].Primary
 		if i < 0 || out.Own {
 			return store.ErrUnchanged
@@ -288,6 +301,9 @@ func (d *Directory) UnlinkProvider(ctx context.Context, poolID string, src Sourc
 		u.unlink(i)
 		return nil
 	})
+	if errors.Is(err, errMerged) {
+		return d.UnlinkProvider(ctx, poolID, src)
+	}
 	if errors.Is(err, store.ErrUnchanged) {
 		if out.User = u; !out.Own {
 			err = absent("unlinked by somebody else", noUser)

@@ -75,7 +75,7 @@ func (d *Directory) signInAs(ctx context.Context, p Pool, in SignIn, sub string)
 	if err != nil {
 		return SignInResult{}, err
 	}
-	if e, err = d.users().Get(ctx, userKey(p.ID, sub)); err != nil {
+	if e, err = d.found(ctx)(d.users().Get(ctx, userKey(p.ID, sub))); err != nil {
 		return SignInResult{}, err
 	}
 	if o.Policy.Kind != LinkAsk || o.Value == "" {

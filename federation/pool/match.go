@@ -95,8 +95,10 @@ func (d *Directory) joined(ctx context.Context, p Pool, in SignIn, e store.Entry
 
 // write lays what a sign-in changes onto a user who is there.
 func (d *Directory) write(u *User, in SignIn, m merged) {
+	before := *u
 	u.Attributes, u.Modified, u.Edited = m.attrs, d.now(), without(u.Edited, m.changed)
 	u.setSources(m.changed, func(name string) ValueSource { return in.source(name, u.Modified) })
+	u.noteMerged(before, in.Provider.Name, in.Subject, m.changed)
 }
 
 // putSignedIn writes what a sign-in changed of e. A new address that the provider vouches for becomes a name as the pool's settings have it, and

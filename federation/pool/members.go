@@ -21,7 +21,7 @@ func (d *Directory) AddToGroup(ctx context.Context, poolID, sub, name string) er
 		return err
 	}
 	var full error
-	_, err = d.users().Update(ctx, userKey(poolID, u.Sub), func(u *User) error {
+	_, err = d.updateUser(ctx, poolID, u.Sub, func(u *User) error {
 		if slices.Contains(u.Groups, g.GID) && u.administrators(g.GID) {
 			return store.ErrUnchanged
 		}
@@ -74,7 +74,7 @@ func (d *Directory) membership(ctx context.Context, poolID, sub, name string) (G
 
 // leave takes a group's id out of a user, and with it those of groups that are gone.
 func (d *Directory) leave(ctx context.Context, poolID, sub, gid string) error {
-	_, err := d.users().Update(ctx, userKey(poolID, sub), func(u *User) error {
+	_, err := d.updateUser(ctx, poolID, sub, func(u *User) error {
 		if !slices.Contains(u.Groups, gid) {
 			return store.ErrUnchanged
 		}

@@ -71,6 +71,18 @@ func TestWhatANewerReleaseWroteStays(t *testing.T) {
 			_, err := f.UpdateGroup(ctx, p.ID, "g", pool.GroupChange{Description: ptr("d")})
 			return err
 		})
+		mustDo("MergeUsers, after EnableUser", func() error {
+			if _, err := f.EnableUser(ctx, p.ID, sub, true); err != nil {
+				return err
+			}
+			_, err := f.MergeUsers(ctx, p.ID, "bob", sub, "test", false)
+			return err
+		})
+		mustDo("a sign-in of a merged one", func() error {
+			_, err := f.SignIn(ctx, p, pool.SignIn{Provider: ip, Issuer: "https://idp.example", Subject: "1", Attributes: attrs{"email": "newer@example.com"}})
+			return err
+		})
+		mustDo("UnmergeUser", func() error { _, err := f.UnmergeUser(ctx, p.ID, sub, false); return err })
 		mustDo("RemoveFromGroup", func() error { return f.RemoveFromGroup(ctx, p.ID, sub, "g") })
 		mustDo("CreateResourceServer", func() error { _, err := f.CreateResourceServer(ctx, server); return err })
 		server.Name = "Orders"

@@ -102,6 +102,8 @@ func (d *Directory) SignIn(ctx context.Context, p Pool, in SignIn) (SignInResult
 		found, err := d.users().GetBy(ctx, key)
 		var r SignInResult
 		switch {
+		case err == nil && found.Value.MergedInto != nil:
+			r, err = d.returningMerged(ctx, p, in, found)
 		case err == nil:
 			r, err = d.returning(ctx, p, in, found)
 		case errors.Is(err, store.ErrNotFound):

@@ -107,6 +107,27 @@ func sourcedUser() pool.User {
 	return u
 }
 
+// mergedUser has another one merged into it.
+func mergedUser() pool.User {
+	u := fullUser()
+	u.Identities = append(u.Identities, pool.LinkedIdentity{Provider: "Other", ProviderType: "SAML", Subject: "B2", Primary: true, Created: created, Via: "0b9c5a7e-6a52-4a39-9d5f-0d1f6f0a3c58"})
+	u.Merged = []pool.MergedUser{{
+		ID: "9f0c5a7e-6a52-4a39-9d5f-0d1f6f0a3c57", Sub: "0b9c5a7e-6a52-4a39-9d5f-0d1f6f0a3c58", Username: "Other_B2", By: "weir user merge", At: modified, Groups: []string{"0123456789abcdef"},
+		Values: map[string]pool.MergedValue{
+			"name":  {Value: "Jane", Before: "J", Edited: true, Source: &pool.ValueSource{Kind: pool.FromAdmin, At: created}},
+			"email": {Value: "jane@other.example", Flag: "true", FlagBefore: "false", Before: "Jane@example.com"},
+		},
+	}}
+	return u
+}
+
+// userMergedAway is merged into that one.
+func userMergedAway() pool.User {
+	u := fullUser()
+	u.MergedInto = &pool.MergedInto{ID: "9f0c5a7e-6a52-4a39-9d5f-0d1f6f0a3c57", Sub: "0b9c5a7e-6a52-4a39-9d5f-0d1f6f0a3c55", By: "weir user merge", At: modified}
+	return u
+}
+
 // groupedUser is in groups that a provider gave, and that an administrator did.
 func groupedUser() pool.User {
 	u := fullUser()
@@ -137,8 +158,9 @@ func plain(v any) ([]byte, error) {
 // number, a new one gets a new file.
 func TestStoredFormsStayReadable(t *testing.T) {
 	c0, c, ip, p0, p, u, s, l, g, tmp := firstClient(), fullClient(), fullProvider(), firstPool(), fullPool(), fullUser(), sourcedUser(), fullLocalUser(), fullGroup(), fullTemporary()
-	grouped := groupedUser()
+	m, away, grouped := mergedUser(), userMergedAway(), groupedUser()
 	for name, v := range map[string]any{
+		"user_merged": &m, "user_merged_away": &away,
 		"client": &c0, "client.full": &c, "provider": &ip, "pool": &p0, "pool.full": &p, "user": &u, "user_sources": &s, "user_groups": &grouped, "user_local": &l, "group": &g, "temporary_password": &tmp,
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -248,6 +248,9 @@ type User struct {
 	Granted []GrantedGroup `json:"granted,omitempty"`
 	// Aliases are the attributes whose values are names of the user besides Username.
 	Aliases []string `json:"aliases,omitempty"`
+	// MergedInto: the user was merged into another one, and Merged: these users were merged into this one. See merged.go for what of it holds.
+	MergedInto *MergedInto  `json:"merged_into,omitempty"`
+	Merged     []MergedUser `json:"merged,omitempty"`
 	// LinkKeys are the attributes whose values the document claims, so that first sign-ins that are linked by them make one user.
 	LinkKeys []string `json:"link_keys,omitempty"`
 	// Past are identities that an administrator took away: no policy links them to the user again.
@@ -266,6 +269,8 @@ type LinkedIdentity struct {
 	Subject      string    `json:"subject"` // raw, exact case
 	Primary      bool      `json:"primary,omitempty"`
 	Created      time.Time `json:"created"`
+	// Via is the sub of the user from whom the identity came by a merge: a copy, whose unique value that user's document holds.
+	Via string `json:"via,omitempty"`
 	// Groups are those that the provider gave at the identity's last sign-in: see User.Memberships.
 	Groups []GivenGroup `json:"groups,omitempty"`
 }

@@ -3,7 +3,6 @@ package pool
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -28,7 +27,9 @@ func (d *Directory) users() *store.Kind[User] {
 func userKeys(u *User) store.Keys {
 	k := store.Keys{Key: userKey(u.PoolID, u.Sub), Unique: []string{usernameKey(u.PoolID, u.Username)}}
 	for _, id := range u.Identities {
-		k.Unique = append(k.Unique, identityKey(u.PoolID, id.Provider, id.Subject))
+		if id.Via == "" {
+			k.Unique = append(k.Unique, identityKey(u.PoolID, id.Provider, id.Subject))
+		}
 	}
 	for _, l := range u.Links {
 		k.Unique = append(k.Unique, l.key(u.PoolID))
@@ -37,6 +38,13 @@ func userKeys(u *User) store.Keys {
 		if v := u.Attributes[name]; v != "" {
 			k.Unique = append(k.Unique, aliasKey(u.PoolID, v))
 		}
+	}
+	for _, m := range u.Merged {
+		k.Index = append(k.Index, holderIndex(u.PoolID, m.Sub))
+	}
+	if u.MergedInto != nil { // lists have the destination
+		k.Index = append(k.Index, indexPrefix(mergedIndex, u.PoolID, u.MergedInto.Sub))
+		return k
 	}
 	for _, name := range u.LinkKeys {
 		if linkForm(name, u.Attributes[name]) != "" {
@@ -102,31 +110,34 @@ func foldIndexed(name, v string) string {
 	return Fold(v)
 }
 
-// User returns the user of that sub. Errors: fault.NotFound.
+// User returns the user of that sub, or the one whom that user was merged into. Errors: fault.NotFound.
 func (d *Directory) User(ctx context.Context, poolID, sub string) (User, error) {
 	if !validPoolID(poolID) || !characters(sub, 1, 128) || !storable(sub) {
 		return User{}, absent("user: malformed sub", noUser)
 	}
-	e, err := d.users().Get(ctx, userKey(poolID, sub))
+	e, err := d.found(ctx)(d.users().Get(ctx, userKey(poolID, sub)))
 	return e.Value, storeFault("user by sub", err, noUser)
 }
 
-// UserByUsername returns the user of that name in any case. Errors: fault.NotFound.
+// UserByUsername returns the user of that name in any case, or the one whom that user was merged into. Errors: fault.NotFound.
 func (d *Directory) UserByUsername(ctx context.Context, poolID, username string) (User, error) {
 	if !validPoolID(poolID) || !characters(username, 1, maxUsername) || !storable(username) {
 		return User{}, absent("user: malformed user name", noUser)
 	}
-	e, err := d.users().GetBy(ctx, usernameKey(poolID, username))
+	e, err := d.found(ctx)(d.users().GetBy(ctx, usernameKey(poolID, username)))
 	return e.Value, storeFault("user by name", err, noUser)
 }
 
 // UserByIdentity returns the user that an upstream identity is linked to: the provider's name and the raw subject in its exact
-// case. Errors: fault.NotFound.
+// case; of a merged user that is the destination. Errors: fault.NotFound.
 func (d *Directory) UserByIdentity(ctx context.Context, poolID, provider, subject string) (User, error) {
 	if !validPoolID(poolID) || !characters(provider, 1, maxProviderName) || !storable(provider) || !validSubject(subject) {
 		return User{}, absent("user: malformed identity", noUser)
 	}
-	e, err := d.users().GetBy(ctx, identityKey(poolID, provider, subject))
+	e, err := d.found(ctx)(d.users().GetBy(ctx, identityKey(poolID, provider, subject)))
+	if err == nil && !e.Value.HasIdentity(provider, subject) {
+		return User{}, absent("the identity was unlinked", noUser)
+	}
 	return e.Value, storeFault("user by identity", err, noUser)
 }
 
@@ -176,6 +187,7 @@ func (d *Directory) UpdateUser(ctx context.Context, poolID, sub string, change f
 		u.PoolID, u.Sub, u.Username = before.PoolID, before.Sub, before.Username
 		u.Identities, u.Links, u.Aliases, u.Past, u.LinkKeys = before.Identities, before.Links, before.Aliases, before.Past, before.LinkKeys
 		u.Groups, u.Granted = before.Groups, before.Granted
+		u.MergedInto, u.Merged = before.MergedInto, before.Merged
 		u.Modified = d.now()
 		stopped = attributesFault(sorted(checkValues(p.Schema, u.Attributes)), nil)
 		return stopped
@@ -209,7 +221,7 @@ func (d *Directory) setAccess(ctx context.Context, poolID, sub string, change fu
 	if err != nil {
 		return User{}, err
 	}
-	e, err := d.users().Update(ctx, userKey(u.PoolID, u.Sub), func(u *User) error {
+	e, err := d.updateUser(ctx, u.PoolID, u.Sub, func(u *User) error {
 		change(u)
 		u.Modified = d.now()
 		return nil
@@ -239,18 +251,4 @@ func (d *Directory) SetEmailVerified(ctx context.Context, poolID, sub, provider,
 		return nil
 	})
 	return changed && err == nil, storeFault("change whether an address is verified", err, noUser)
-}
-
-// DeleteUser removes a user. Errors: fault.NotFound.
-func (d *Directory) DeleteUser(ctx context.Context, poolID, sub string) error {
-	u, err := d.User(ctx, poolID, sub)
-	if err != nil {
-		return err
-	}
-	key := userKey(u.PoolID, u.Sub)
-	err = d.temporaries().Delete(ctx, key)
-	if err == nil {
-		_, err = d.users().Take(ctx, key)
-	}
-	return storeFault(fmt.Sprintf("delete user %q", u.Sub), err, noUser)
 }

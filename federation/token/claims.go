@@ -76,7 +76,7 @@ func Claims(u pool.User, c pool.Client, scopes []string) map[string]any {
 			out[flag] = u.Attributes[flag] == "true"
 		}
 	}
-	if len(u.Identities) > 0 {
+	if len(u.AllIdentities()) > 0 {
 		out["identities"] = identities(u)
 	}
 	out["sub"] = u.Sub
@@ -98,8 +98,9 @@ func claimOf(name, value string) any {
 }
 
 func identities(u pool.User) []IdentityClaim {
-	out := make([]IdentityClaim, 0, len(u.Identities))
-	for _, id := range u.Identities {
+	all := u.AllIdentities()
+	out := make([]IdentityClaim, 0, len(all))
+	for _, id := range all {
 		c := IdentityClaim{
 			UserID: id.Subject, ProviderName: id.Provider, ProviderType: id.ProviderType,
 			Primary:     strconv.FormatBool(id.Primary),

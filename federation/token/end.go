@@ -99,6 +99,21 @@ func (g *Grants) EndIdentity(ctx context.Context, poolID, sub, provider, subject
 	return len(ended), nil
 }
 
+// CountIdentity returns how many grants EndIdentity would end.
+func (g *Grants) CountIdentity(ctx context.Context, poolID, sub, provider, subject string) (int, error) {
+	n := 0
+	err := g.kind().All(ctx, userIndex(poolID, sub), func(e store.Entry[record]) error {
+		if e.Value.Provider == provider && e.Value.Subject == subject {
+			n++
+		}
+		return nil
+	})
+	if err != nil {
+		return 0, fmt.Errorf("count an identity's grants: %w", err)
+	}
+	return n, nil
+}
+
 // end ends every grant of that index entry and appends what it ended to ended.
 func (g *Grants) end(ctx context.Context, index, reason string, ended []Grant) ([]Grant, error) {
 	err := g.kind().All(ctx, index, func(e store.Entry[record]) (err error) {

@@ -282,17 +282,20 @@ func (g *Grants) get(ctx context.Context, id string) (*record, error) {
 	return &e.Value, nil
 }
 
-// Check reports whether the user's state leaves the grant standing: ErrUserDisabled, ErrSignedOut, ErrUnlinked. Issuer.Mint
+// Check reports whether the user's state leaves the grant standing: ErrUserDisabled, ErrSignedOut, ErrUnlinked, ErrMerged. Issuer.Mint
 // asks by itself; userInfo, introspection and single sign-on have to.
 func (g Grant) Check(u pool.User) error {
+	since, linked := u.IdentitySince(g.Provider, g.Subject)
 	switch {
+	case u.PoolID == g.PoolID && u.Sub != g.Sub && u.Absorbed(g.Sub):
+		return fault.New(fault.Unauthenticated, "This account was merged with another one. Please sign in again.", ErrMerged)
 	case u.PoolID != g.PoolID || u.Sub != g.Sub:
 		return errors.New("check grant: it is another user's")
 	case !u.Enabled:
 		return fault.New(fault.Unauthenticated, "This user is disabled.", ErrUserDisabled)
 	case !u.SignedOutAt.IsZero() && !g.Created.After(u.SignedOutAt):
 		return fault.New(fault.Unauthenticated, "You have signed out. Please sign in again.", ErrSignedOut)
-	case g.Provider != "" && g.Provider != pool.LocalProvider && !u.HasIdentity(g.Provider, g.Subject):
+	case g.Provider != "" && g.Provider != pool.LocalProvider && (!linked || g.Created.Before(since)):
 		return fault.New(fault.Unauthenticated, "This account is not linked to the user any more. Please sign in again.", ErrUnlinked)
 	}
 	return nil

@@ -63,10 +63,14 @@ func (i *Issuer) URL(poolID string) string { return i.BaseURL + "/" + poolID }
 // made for a user who is disabled or has signed out since: such errors are ErrInvalidGrant. It does
 // not check that the grant stands: Spend and Refresh have done that.
 func (i *Issuer) Mint(ctx context.Context, in Mint) (Tokens, error) {
+	err := in.Grant.Check(in.User)
+	if err != nil && errors.Is(err, ErrMerged) {
+		return Tokens{}, err // the user is another one, and that is nobody's mistake
+	}
 	if err := in.check(); err != nil {
 		return Tokens{}, fmt.Errorf("mint tokens: %w", err)
 	}
-	if err := in.Grant.Check(in.User); err != nil {
+	if err != nil {
 		return Tokens{}, err
 	}
 	keys, err := i.Keys.ensured(ctx, in.Pool)

@@ -59,6 +59,7 @@ var (
 	ErrSessionEnded = fmt.Errorf("%w: the session has ended", ErrInvalidGrant)
 	ErrSignedOut    = fmt.Errorf("%w: the user has signed out everywhere since", ErrInvalidGrant)
 	ErrUnlinked     = fmt.Errorf("%w: the user no longer has the identity that it began with", ErrInvalidGrant)
+	ErrMerged       = fmt.Errorf("%w: the user was merged into another one since", ErrInvalidGrant)
 	ErrUserDisabled = fmt.Errorf("%w: the user is disabled", ErrInvalidGrant)
 )
 

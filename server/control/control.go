@@ -44,10 +44,14 @@ type Trace struct {
 
 // User asks to show a user, or to act on one.
 type User struct {
-	Action string `json:"action"` // show, sign-out, disable, enable, delete
+	Action string `json:"action"` // show, sign-out, disable, enable, delete, merge, unmerge
 	Pool   string `json:"pool"`
 	User   string `json:"user"` // a sub, a user name or an e-mail address
 	Yes    bool   `json:"yes"`  // really delete
+	// Of merge and unmerge, where User is the one that is merged:
+	Into   string `json:"into,omitempty"`
+	DryRun bool   `json:"dry_run,omitempty"`
+	JSON   bool   `json:"json,omitempty"`
 }
 
 // Mapping asks what a provider's rules do with assertions, or which of them are kept. The answer is JSON.

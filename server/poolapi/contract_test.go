@@ -40,7 +40,7 @@ func contracts() map[string]contract {
 	for _, area := range []func() map[string]contract{
 		poolContracts, mfaContracts, domainContracts, clientContracts, clientSecretContracts, providerContracts, resourceServerContracts,
 		groupContracts, userContracts, attributeContracts, linkingContracts, tagContracts, brandingContracts, tokenContracts, selfContracts,
-		ownContracts,
+		ownContracts, mergeContracts,
 	} {
 		maps.Copy(all, area())
 	}

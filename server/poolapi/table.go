@@ -7,7 +7,7 @@ func operations() []operation {
 	return slices.Concat(
 		poolOperations(), mfaOperations(), domainOperations(), clientOperations(), clientSecretOperations(), providerOperations(),
 		resourceServerOperations(), groupOperations(), userOperations(), attributeOperations(), linkingOperations(), tagOperations(), brandingOperations(),
-		tokenOperations(), selfOperations(), signUpOperations(), unplannedOperations(), ownOperations(),
+		tokenOperations(), selfOperations(), signUpOperations(), unplannedOperations(), ownOperations(), mergeOperations(),
 	)
 }
 

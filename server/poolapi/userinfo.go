@@ -40,7 +40,7 @@ func attributes(u pool.User, only []string) []api.AttributeType {
 		all = map[string]string{}
 	}
 	all["sub"] = u.Sub
-	if len(u.Identities) > 0 {
+	if len(u.AllIdentities()) > 0 {
 		all["identities"] = identities(u)
 	}
 	out := make([]api.AttributeType, 0, len(all))
@@ -63,8 +63,9 @@ type identity struct {
 }
 
 func identities(u pool.User) string {
-	out := make([]identity, 0, len(u.Identities))
-	for _, l := range u.Identities {
+	all := u.AllIdentities()
+	out := make([]identity, 0, len(all))
+	for _, l := range all {
 		i := identity{UserID: l.Subject, ProviderName: l.Provider, ProviderType: l.ProviderType, Primary: l.Primary, DateCreated: l.Created.UnixMilli()}
 		if l.Issuer != "" {
 			i.Issuer = &l.Issuer

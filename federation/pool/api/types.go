@@ -280,6 +280,20 @@ type AdminListUserAuthEventsResponse struct {
 	NextToken  string          `json:"NextToken,omitzero" yaml:"NextToken"`
 }
 
+// AdminMergeUsersRequest is the structure of that name in the model.
+type AdminMergeUsersRequest struct {
+	DryRun         *bool  `json:"DryRun,omitzero" yaml:"DryRun"`
+	SourceUsername string `json:"SourceUsername,omitzero" yaml:"SourceUsername"`
+	UserPoolID     string `json:"UserPoolId,omitzero" yaml:"UserPoolId"`
+	Username       string `json:"Username,omitzero" yaml:"Username"`
+}
+
+// AdminMergeUsersResponse is the structure of that name in the model.
+type AdminMergeUsersResponse struct {
+	AlreadyMerged *bool             `json:"AlreadyMerged,omitzero" yaml:"AlreadyMerged"`
+	Changes       *MergeChangesType `json:"Changes,omitzero" yaml:"Changes"`
+}
+
 // AdminRemoveUserFromGroupRequest is the structure of that name in the model.
 type AdminRemoveUserFromGroupRequest struct {
 	GroupName  string `json:"GroupName,omitzero" yaml:"GroupName"`
@@ -353,6 +367,19 @@ type AdminSetUserSettingsRequest struct {
 
 // AdminSetUserSettingsResponse is the structure of that name in the model.
 type AdminSetUserSettingsResponse struct {
+}
+
+// AdminUnmergeUserRequest is the structure of that name in the model.
+type AdminUnmergeUserRequest struct {
+	DryRun         *bool  `json:"DryRun,omitzero" yaml:"DryRun"`
+	SourceUsername string `json:"SourceUsername,omitzero" yaml:"SourceUsername"`
+	UserPoolID     string `json:"UserPoolId,omitzero" yaml:"UserPoolId"`
+}
+
+// AdminUnmergeUserResponse is the structure of that name in the model.
+type AdminUnmergeUserResponse struct {
+	Changes       *MergeChangesType `json:"Changes,omitzero" yaml:"Changes"`
+	SourceEnabled *bool             `json:"SourceEnabled,omitzero" yaml:"SourceEnabled"`
 }
 
 // AdminUpdateAuthEventFeedbackRequest is the structure of that name in the model.
@@ -1605,6 +1632,32 @@ type ManagedLoginBrandingType struct {
 	Settings                 json.RawMessage `json:"Settings,omitzero" yaml:"Settings"`
 	UseCognitoProvidedValues *bool           `json:"UseCognitoProvidedValues,omitzero" yaml:"UseCognitoProvidedValues"`
 	UserPoolID               string          `json:"UserPoolId,omitzero" yaml:"UserPoolId"`
+}
+
+// MergeAttributeType is the structure of that name in the model.
+type MergeAttributeType struct {
+	After  string `json:"After,omitzero" yaml:"After"`
+	Before string `json:"Before,omitzero" yaml:"Before"`
+	Name   string `json:"Name,omitzero" yaml:"Name"`
+}
+
+// MergeChangesType is the structure of that name in the model.
+type MergeChangesType struct {
+	Attributes     []MergeAttributeType `json:"Attributes,omitzero" yaml:"Attributes"`
+	EndedGrants    *int                 `json:"EndedGrants,omitzero" yaml:"EndedGrants"`
+	Groups         []string             `json:"Groups,omitzero" yaml:"Groups"`
+	Identities     []MergeIdentityType  `json:"Identities,omitzero" yaml:"Identities"`
+	SourceSub      string               `json:"SourceSub,omitzero" yaml:"SourceSub"`
+	SourceUsername string               `json:"SourceUsername,omitzero" yaml:"SourceUsername"`
+	UserSub        string               `json:"UserSub,omitzero" yaml:"UserSub"`
+	Username       string               `json:"Username,omitzero" yaml:"Username"`
+}
+
+// MergeIdentityType is the structure of that name in the model.
+type MergeIdentityType struct {
+	ProviderName string `json:"ProviderName,omitzero" yaml:"ProviderName"`
+	ProviderType string `json:"ProviderType,omitzero" yaml:"ProviderType"`
+	UserID       string `json:"UserId,omitzero" yaml:"UserId"`
 }
 
 // MessageTemplateType is the structure of that name in the model.
