@@ -144,3 +144,19 @@ func TestValidate(t *testing.T) {
 func validate(cfg pool.IdentityProvider, allowPrivate bool) []detail.Fault {
 	return providers.NewSet(providers.Options{HTTP: &http.Client{}, AllowPrivate: allowPrivate, Now: func() time.Time { return noon }}).Validate(cfg)
 }
+
+// The details that the directory reads are known to every type, and checked by none.
+func TestCommonDetailsAreKnownToEveryType(t *testing.T) {
+	for _, kind := range pool.ProviderTypes() {
+		if kind == "SAML" {
+			continue // of package saml
+		}
+		for _, key := range pool.CommonDetails() {
+			for _, f := range newSet().Validate(pool.IdentityProvider{Type: kind, Details: pool.Details{key: secret.New("  x\n ")}}) {
+				if f.Key == key {
+					t.Errorf("%s: %v", kind, f)
+				}
+			}
+		}
+	}
+}

@@ -129,3 +129,14 @@ func TestPassiveRequest(t *testing.T) {
 		t.Errorf("got %+v, %v", id, err)
 	}
 }
+
+// The details that the directory reads of every type of provider are known here.
+func TestCommonDetailsAreKnown(t *testing.T) {
+	for _, key := range pool.CommonDetails() {
+		for _, f := range saml.Validate(pool.Details{key: secret.New("x")}, false) {
+			if f.Key == key {
+				t.Error(f)
+			}
+		}
+	}
+}

@@ -3,6 +3,7 @@ package server_test
 import (
 	"fmt"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -113,5 +114,46 @@ func TestGroupOverageWithoutGraph(t *testing.T) {
 				t.Errorf("groups %s", got)
 			}
 		})
+	}
+}
+
+// The same keys are there for SAML, where an attribute is a text or a list.
+func TestGroupsFromSAML(t *testing.T) {
+	w, _ := servertest.StartSAML(t, grouped("group_claim", "http://schemas.xmlsoap.org/claims/Group", "group_rules", "staff <- exact 'CORP\\Engineers'\nadmins <- exact 'A &amp; B'\napp-wiki <- exact 'A & B'"))
+	app := w.Web()
+	claims := app.Claims(app.Tokens(w.Browser().SignIn(app.Authorize(), servertest.AsSAML("ada"))).Text("id_token"))
+	if got := fmt.Sprint(claims["cognito:groups"]); got != "[staff app-wiki]" {
+		t.Errorf("groups %s", got)
+	}
+}
+
+// An app's ID token goes the same way, and so does the word that there are too many groups.
+func TestGroupsInANativeSignIn(t *testing.T) {
+	w, up := servertest.StartExample(t, grouped("native_client_ids", "phone", "group_claim", "groups", "group_rules", exampleGroups))
+	app := w.SPA()
+	for i, test := range []struct {
+		name string
+		sent any
+		want string
+	}{
+		{"groups", []any{"APP_wiki"}, "[app-wiki]"}, {"other", "x", "<nil>"}, {"hasgroups", true, ""},
+	} {
+		now := w.Clock.Now().Unix()
+		raw, err := up.Token(map[string]any{"iss": up.Issuer(), "sub": "ada-0001", "aud": "phone", "iat": now, "exp": now + 600, "jti": i,
+			"name": "The ada", "email": "ada@corp.example", test.name: test.sent}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ans := app.Post("/oauth2/token", url.Values{"grant_type": {"urn:ietf:params:oauth:grant-type:token-exchange"}, "subject_token": {raw},
+			"subject_token_type": {"urn:ietf:params:oauth:token-type:id_token"}, "identity_provider": {"Corp"}, "scope": {"openid email profile"}})
+		if (ans.Status == http.StatusOK) != (test.want != "") {
+			t.Fatalf("%s: %d %s", test.name, ans.Status, ans.Body)
+		}
+		if test.want == "" {
+			continue
+		}
+		if got := fmt.Sprint(app.Claims(ans.Text("id_token"))["cognito:groups"]); got != test.want {
+			t.Errorf("%s: groups %s, want %s", test.name, got, test.want)
+		}
 	}
 }

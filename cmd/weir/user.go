@@ -216,23 +216,25 @@ func (n *node) showUser(ctx context.Context, u pool.User, out io.Writer) error {
 	for _, name := range slices.Sorted(maps.Keys(u.Attributes)) {
 		row(printable(name), printable(u.Attributes[name])+sourceText(u.Sources[name]))
 	}
-	groups, err := n.directory.GroupsOf(ctx, u)
-	if err != nil {
-		return err
-	}
-	line("groups")
-	for _, g := range groups {
-		row(printable(g.Name), membershipText(u, g.GID))
-	}
-	if len(groups) == 0 {
-		line("  none")
-	}
 	line("identities")
 	for _, id := range u.Identities {
-		if id.Via != "" {
-			continue
+		if id.Via == "" {
+			row(identityRow(id))
 		}
-		row(printable(id.Provider), fmt.Sprintf("%s (%s), since %s", printable(id.Subject), id.ProviderType, id.Created.UTC().Format(userTime)))
+	}
+	for _, m := range u.Merged {
+		line("merged: %s (%s), since %s, by %s", m.Sub, printable(m.Username), m.At.UTC().Format(userTime), printable(m.By))
+		for _, id := range u.Identities {
+			if id.Via == m.Sub {
+				row(identityRow(id))
+			}
+		}
+	}
+	if len(u.Groups) > 0 {
+		line("groups")
+		if err := n.showGroups(ctx, u, row); err != nil {
+			return err
+		}
 	}
 	for _, m := range u.Merged {
 		line("merged: %s (%s), since %s, by %s", m.Sub, printable(m.Username), m.At.UTC().Format(userTime), printable(m.By))
@@ -254,22 +256,27 @@ func (n *node) showUser(ctx context.Context, u pool.User, out io.Writer) error {
 	return err
 }
 
-// membershipText says who gave a user a group.
-func membershipText(u pool.User, gid string) string {
-	var from []string
-	for _, m := range u.Memberships() {
-		if m.GID != gid {
-			continue
-		}
-		for _, s := range m.Sources {
-			if s.At.IsZero() {
-				from = append(from, "from an administrator")
-			} else {
-				from = append(from, strings.TrimSpace(sourceText(s)))
+// identityRow is the row of an identity.
+func identityRow(id pool.LinkedIdentity) (name, value string) {
+	return printable(id.Provider), fmt.Sprintf("%s (%s), since %s", printable(id.Subject), id.ProviderType, id.Created.UTC().Format(userTime))
+}
+
+// showGroups prints the groups of a user, the one with the lowest precedence first, and who gave each.
+func (n *node) showGroups(ctx context.Context, u pool.User, row func(name, value string)) error {
+	groups, err := n.directory.GroupsOf(ctx, u)
+	if err != nil {
+		return err
+	}
+	for _, g := range groups {
+		for _, m := range u.Memberships() {
+			for _, s := range m.Sources {
+				if m.GID == g.GID {
+					row(printable(g.Name), strings.TrimSpace(sourceText(s)))
+				}
 			}
 		}
 	}
-	return strings.Join(from, "; ")
+	return nil
 }
 
 // sourceText says behind a value who wrote it, where that is known.
@@ -288,6 +295,9 @@ func sourceText(s pool.ValueSource) string {
 		by = "the person"
 	default:
 		return ""
+	}
+	if s.At.IsZero() { // of a membership of before it was written down
+		return "   from " + by
 	}
 	return "   from " + by + ", " + s.At.UTC().Format(userTime)
 }

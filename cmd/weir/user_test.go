@@ -32,8 +32,9 @@ func (d *deployment) says(want string, args ...string) string {
 // deployKeeping is a deployment that keeps the provider's tokens.
 func deployKeeping(t *testing.T) *deployment {
 	d := deploy(t)
-	d.write("pool.yaml", strings.Replace(d.read("pool.yaml"), "authorize_scopes: openid email",
-		"authorize_scopes: openid email offline_access, keep_tokens: \"true\"", 1))
+	pool := strings.Replace(d.read("pool.yaml"), "authorize_scopes: openid email",
+		"authorize_scopes: openid email offline_access, keep_tokens: \"true\", group_claim: sub, group_rules: \"staff <- exact 'subject-ada'\"", 1)
+	d.write("pool.yaml", strings.Replace(pool, "  Clients:", "  Groups: [{GroupName: staff}]\n  Clients:", 1))
 	return d
 }
 
@@ -47,7 +48,8 @@ func TestUserCommand(t *testing.T) {
 	const name = "Corp_subject-ada"
 	out := d.says(`(?m)^`+sub+` \(`+name+`\)\n  pool +`+poolID+`\n  status +EXTERNAL_PROVIDER\n  enabled +yes\n`, "show", "ada@example.com")
 	for _, want := range []string{
-		`(?m)^  live grants +1$`, `(?m)^groups\n  none$`, `(?m)^  email +ada@example\.com   from Corp by the rule "email", 20`, `(?m)^  Corp +subject-ada \(OIDC\), since 20`,
+		`(?m)^  live grants +1$`, `(?m)^  email +ada@example\.com   from Corp by the rule "email", 20`, `(?m)^  Corp +subject-ada \(OIDC\), since 20`,
+		`(?m)^groups\n  staff +from Corp by the rule "staff <- exact 'subject-ada'", 20`,
 		`(?m)^  Corp +access token until 20.*, refresh token, of 20.*, scope openid email offline_access$`,
 	} {
 		if !regexp.MustCompile(want).MatchString(out) {

@@ -97,7 +97,7 @@ func (b base) start(t *testing.T, pr program, e store.Engine) *world {
 	w.d, w.subs = b.node(e), map[string]string{}
 	w.led, w.parted = func(string, string) {}, func(string, string) {}
 	for _, s := range pr.before {
-		if got := s.do(&w); got != "created" {
+		if got := s.do(&w); got != "created" && got != "linked" {
 			t.Fatalf("%s: %s", s.name, got)
 		}
 	}

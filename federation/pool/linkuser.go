@@ -12,8 +12,8 @@ import (
 
 // What a refusal is about, for whoever has to tell it apart: errors.Is.
 var (
-	// ErrReassigned: the user whom the provider's policy leads to has another identity of the same provider.
-	ErrReassigned = errors.New("the user has another identity of the same provider")
+	// ErrReassigned: the user whom the provider's policy leads to has, or had, another identity of the same provider.
+	ErrReassigned = errors.New("the user has, or had, another identity of the same provider")
 	// ErrUnprovenDomain: the DNS record is missing that has to prove that the provider may speak for the domain of an address.
 	ErrUnprovenDomain = errors.New("the DNS record of a trusted domain is missing")
 )
@@ -102,9 +102,13 @@ func (d *Directory) offer(ctx context.Context, p Pool, in SignIn) (Offer, error)
 		return none, err
 	}
 	given, name := mappedValues(in), o.Policy.Attribute
+	flag := flagOf[name]
 	// The mapping that this sign-in was evaluated by has to be the one that is stored, or nobody knows what the value is.
-	said := in.Exact[name] != "" && o.Provider.saysPlainly(name) && o.Provider.AttributeMapping[name] == in.Provider.AttributeMapping[name]
-	if flag := flagOf[name]; !said || flag != "" && (given[flag] != "true" || o.Provider.AttributeMapping[flag] != in.Provider.AttributeMapping[flag]) {
+	if now, then := o.Provider.AttributeMapping, in.Provider.AttributeMapping; now[name] != then[name] || now[flag] != then[flag] {
+		return none, fault.New(fault.Unavailable, "The settings of this identity provider have just been changed. Try again.",
+			fmt.Errorf("the sign-in was evaluated by an earlier mapping of %q than the one that is stored", name))
+	}
+	if in.Exact[name] == "" || !o.Provider.saysPlainly(name) || flag != "" && given[flag] != "true" {
 		return none, nil
 	}
 	value := linkForm(name, given[name])
@@ -238,7 +242,7 @@ func (d *Directory) vouched(ctx context.Context, o Offer, u User, name string) (
 			return false, err
 		}
 	}
-	if o.Policy.Kind == LinkAttribute && ip.LinkPolicy() != o.Policy {
+	if o.Policy.Kind == LinkAttribute && (ip.LinkPolicy() != o.Policy || verifiedOf[name] == "" && !ip.saysPlainly(name)) {
 		return false, nil
 	}
 	byNotice := s.Kind == FromNotice && verifiedOf[name] != ""
@@ -247,12 +251,13 @@ func (d *Directory) vouched(ctx context.Context, o Offer, u User, name string) (
 
 // mayLink refuses the one user whom an offer leads to, where linking is not what should happen.
 //
-// Somebody who has another identity of the same provider is refused rather than let in as a user of their own: the policy says that the value means the
+// Somebody who has another identity of the same provider, or had one that an administrator took away, is refused rather than let in as a user of their own: the policy says that the value means the
 // person, and the provider says that it means somebody else by now. That is an address that was given to another person, or a person who was
 // made anew there, and only an administrator knows which.
 func (d *Directory) mayLink(ctx context.Context, o Offer, u User) error {
-	if slices.ContainsFunc(u.Identities, func(l LinkedIdentity) bool { return l.Provider == o.Provider.Name }) {
-		return fault.New(fault.Conflict, "The user of the user pool who could be the one who signs in has another identity of this identity provider. An administrator has to say whose it is.",
+	if slices.ContainsFunc(u.Identities, func(l LinkedIdentity) bool { return l.Provider == o.Provider.Name }) ||
+		slices.ContainsFunc(u.Past, func(l PastIdentity) bool { return l.Provider == o.Provider.Name }) {
+		return fault.New(fault.Conflict, "The user of the user pool who could be the one who signs in has, or had, another identity of this identity provider. An administrator has to say whose it is.",
 			fmt.Errorf("%w: user %s, by %s", ErrReassigned, u.Sub, o.Policy.Attribute))
 	}
 	if !u.Enabled {

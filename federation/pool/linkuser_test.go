@@ -114,10 +114,17 @@ func TestAttacksOnLinkingEndInAUserOfTheirOwn(t *testing.T) {
 			ip:      func(l *policies) pool.IdentityProvider { return l.hr }, said: attrs{"custom:employee": "4711"}},
 		"pre-hijacking: an earlier mapping took the value from a claim that people choose": {
 			prepare: func(t *testing.T, l *policies) {
-				old := l.badge
-				old.AttributeMapping = claims()
-				old.AttributeMapping["custom:employee"] = "nickname"
-				l.must(t, old, "b1", attrs{"custom:employee": "4711"})
+				for _, claim := range []string{"nickname", "employee_id"} {
+					m := claims()
+					m["custom:employee"] = claim
+					ip, err := l.ChangeProvider(t.Context(), l.p.ID, "Badge", pool.ProviderChange{AttributeMapping: m})
+					if err != nil {
+						t.Fatal(err)
+					}
+					if claim == "nickname" {
+						l.must(t, ip, "b1", attrs{"custom:employee": "4711"})
+					}
+				}
 			}, ip: func(l *policies) pool.IdentityProvider { return l.hr }, said: attrs{"custom:employee": "4711"}},
 		"an employee's number in another case": {
 			prepare: func(t *testing.T, l *policies) {
@@ -179,6 +186,19 @@ func TestLinkingRefusesWhatAnAdministratorHasToDecide(t *testing.T) {
 			}
 		}, fault.Denied, nil},
 		"an address that was given to somebody else: another subject of the same provider": {func(t *testing.T, l *policies) { l.must(t, l.corp, "A0", said) }, fault.Conflict, pool.ErrReassigned},
+		"an address that was given to somebody else, after the old identity was unlinked": {func(t *testing.T, l *policies) {
+			l.must(t, l.corp, "A0", said)
+			if _, err := l.UnlinkProvider(t.Context(), l.p.ID, pool.Source{Provider: "Corp", Attribute: pool.SubjectAttribute, Value: "A0"}); err != nil {
+				t.Fatal(err)
+			}
+		}, fault.Conflict, pool.ErrReassigned},
+		"a mapping that has changed since the sign-in began": {func(t *testing.T, l *policies) {
+			changed := claims()
+			changed["email"] = "mail"
+			if _, err := l.ChangeProvider(t.Context(), l.p.ID, "Corp", pool.ProviderChange{AttributeMapping: changed}); err != nil {
+				t.Fatal(err)
+			}
+		}, fault.Unavailable, nil},
 		"a user with all identities that one may have": {func(t *testing.T, l *policies) {
 			for i := range 5 {
 				if err := link(t, l.fixture, l.p, "jane", "Weak", pool.SubjectAttribute, fmt.Sprint("w", i)); err != nil {

@@ -25,6 +25,7 @@ type step struct {
 	name    string
 	do      func(w *world) string
 	unlinks bool
+	then    []step // by the same
 }
 
 func outcome(err error, ok string) string {
@@ -95,7 +96,7 @@ func randomStep(r *rand.Rand, calm bool) step {
 		})
 	case 4:
 		at := draw(r, linkers...)
-		return step{unlinks: true, name: fmt.Sprintf("unlink %s at %s", who, at), do: func(w *world) string {
+		return step{unlinks: true, then: []step{comesIn(at, who, 0)}, name: fmt.Sprintf("unlink %s at %s", who, at), do: func(w *world) string {
 			done, err := w.d.UnlinkProvider(ctx, w.p.ID, pool.Source{Provider: at, Attribute: pool.SubjectAttribute, Value: who})
 			if err == nil && !done.Own {
 				w.parted(who+" at "+at, done.User.Sub)
@@ -139,6 +140,8 @@ func randomProgram(seed uint64) program {
 		switch k := r.IntN(4); {
 		case k == 0 && !pr.calm:
 			pr.before = append(pr.before, local(who))
+		case k == 2 && !pr.calm:
+			pr.before = append(pr.before, local(who), comesIn(draw(r, linkers...), who, 0))
 		case k == 1:
 			pr.before = append(pr.before, comesIn(draw(r, "HR", "Badge"), who, 0))
 		}
@@ -149,7 +152,8 @@ func randomProgram(seed uint64) program {
 	for range 3 {
 		var thread []step
 		for range 1 + r.IntN(2) {
-			thread = append(thread, randomStep(r, pr.calm))
+			st := randomStep(r, pr.calm)
+			thread = append(append(thread, st), st.then...)
 		}
 		pr.threads = append(pr.threads, thread)
 	}

@@ -203,6 +203,8 @@ func SettleGroups(in GroupSettling) (GroupSettlement, error) {
 	}
 	u := &s.User
 	before := in.User.Identities[in.Identity].Groups
+	// A node of an older release may have taken the user out of a group and left its sources.
+	u.forget(func(gid string) bool { return !slices.Contains(in.User.Groups, gid) })
 	u.takeBack(func(l LinkedIdentity, g GivenGroup) bool { return in.void(l, g) })
 	if in.Groups.complete {
 		u.forget(func(gid string) bool { _, there := in.Groups.byID[gid]; return !there })
@@ -290,14 +292,14 @@ func keptRule(rule string) string {
 	return rule
 }
 
-// settle is SettleGroups for a sign-in of u, whose identity i is of in.Provider. u was read before.
+// settle is SettleGroups for a sign-in of u, whose identity i is of in.Provider. u was read before, or is new.
 func (d *Directory) settle(ctx context.Context, u User, i int, in SignIn) (GroupSettlement, error) {
 	var result mapping.GroupResult
 	if in.Groups != nil {
 		result = *in.Groups
 	}
 	given := slices.ContainsFunc(u.Identities, func(l LinkedIdentity) bool { return len(l.Groups) > 0 })
-	if result.Keep || len(result.Given) == 0 && !given {
+	if i < 0 || result.Keep || len(result.Given) == 0 && !given { // i < 0: the document has not the identity that its key says
 		return GroupSettlement{User: u}, nil
 	}
 	table, err := d.tableFor(ctx, u)

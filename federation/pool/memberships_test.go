@@ -173,6 +173,32 @@ func TestMembershipsOfAnOlderRelease(t *testing.T) {
 	}
 }
 
+// A source of a group that the user is not in means nothing, and is not to mean anything again: a node of a release without sources has taken the user out.
+func TestSourcesThatWereLeftBehind(t *testing.T) {
+	at := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	u := pool.User{Granted: []pool.GrantedGroup{{GID: "A", At: at}}, Identities: []pool.LinkedIdentity{
+		{Provider: "Corp", Subject: "1", Groups: []pool.GivenGroup{{GID: "A", At: at}}}, {Provider: "Uni", Subject: "1", Groups: []pool.GivenGroup{{GID: "A", At: at}}}}}
+	settle := func(u pool.User, r *mapping.GroupResult) pool.User {
+		t.Helper()
+		s, err := pool.SettleGroups(pool.GroupSettling{User: u, Result: *r, Groups: pool.NewGroupTable(map[string]pool.Group{"A": {GID: "A", Name: "a"}}),
+			Providers: map[string]time.Time{"Corp": at, "Uni": at}, Now: at})
+		if err != nil || !s.Changed {
+			t.Fatalf("%+v, error %v", s, err)
+		}
+		return s.User
+	}
+	in := settle(u, gives("a"))
+	if !slices.Equal(in.Groups, []string{"A"}) || len(in.Granted) != 0 || len(in.Identities[1].Groups) != 0 {
+		t.Errorf("%+v", in)
+	}
+	if out := settle(in, gives()); len(out.Groups) != 0 {
+		t.Errorf("%+v", out)
+	}
+	if len(u.Granted) != 1 || len(u.Identities[0].Groups) != 1 || len(u.Identities[1].Groups) != 1 {
+		t.Errorf("the input was changed: %+v", u)
+	}
+}
+
 func TestAGroupThatIsMadeAgainHasNobody(t *testing.T) {
 	f, p, signIn := membered(t, "a")
 	u := signIn(gives("a")).User

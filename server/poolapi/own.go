@@ -47,21 +47,27 @@ func (s *Service) adminGetUserSources(ctx context.Context, by Caller, in *api.Ad
 		src, known := u.Sources[name]
 		out.Attributes = append(out.Attributes, api.SourcedAttributeType{Name: name, Value: u.Attributes[name], Source: sourceType(src, known)})
 	}
+	out.Groups, err = s.sourcedGroups(ctx, u)
+	return out, err
+}
+
+// sourcedGroups are the groups of a user in the order of precedence, with who gave each.
+func (s *Service) sourcedGroups(ctx context.Context, u pool.User) ([]api.SourcedGroupType, error) {
 	groups, err := s.Directory.GroupsOf(ctx, u)
 	if err != nil {
 		return nil, err
 	}
-	memberships := u.Memberships()
+	memberships := map[string]pool.Membership{}
+	for _, m := range u.Memberships() {
+		memberships[m.GID] = m
+	}
+	var out []api.SourcedGroupType
 	for _, g := range groups {
-		i := slices.IndexFunc(memberships, func(m pool.Membership) bool { return m.GID == g.GID })
-		if i < 0 {
-			continue // joined meanwhile
+		t := api.SourcedGroupType{GroupName: g.Name}
+		for _, src := range memberships[g.GID].Sources {
+			t.Sources = append(t.Sources, *sourceType(src, true))
 		}
-		in := api.SourcedGroupType{GroupName: g.Name}
-		for _, src := range memberships[i].Sources {
-			in.Sources = append(in.Sources, *sourceType(src, true))
-		}
-		out.Groups = append(out.Groups, in)
+		out = append(out, t)
 	}
 	return out, nil
 }

@@ -14,13 +14,21 @@ func ownContracts() map[string]contract {
 		"AdminGetUserSources": {
 			in: func(r *rig) body {
 				in := r.person("ada")
-				r.must("CreateGroup", inPool(body{"GroupName": "staff"}))
-				r.must("AdminAddUserToGroup", inPool(body{"Username": in["Username"], "GroupName": "staff"}))
+				r.must("CreateGroup", inPool(body{"GroupName": "sourced"}))
+				r.must("AdminAddUserToGroup", inPool(body{"Username": in["Username"], "GroupName": "sourced"}))
 				r.must("AdminUpdateUserAttributes", inPool(body{"Username": in["Username"], "UserAttributes": []any{body{"Name": "nickname", "Value": "Countess"}}}))
 				return in
 			},
 			check: func(r *rig, _, out body) {
 				r.want(out, body{"Username": "Corp_ada-0001", "UserSub": r.subOf("Corp_ada-0001")})
+				groups := out["Groups"].([]any)
+				if len(groups) != 1 {
+					r.Fatalf("groups %v", groups)
+				}
+				r.want(groups[0].(body), body{"GroupName": "sourced"})
+				if src := groups[0].(body)["Sources"].([]any); len(src) != 1 || src[0].(body)["Kind"] != "ADMINISTRATOR" || src[0].(body)["Date"] == nil {
+					r.Errorf("sources %v", src)
+				}
 				got := map[string]body{}
 				for _, a := range out["Attributes"].([]any) {
 					got[a.(body)["Name"].(string)] = a.(body)
@@ -39,13 +47,6 @@ func ownContracts() map[string]contract {
 					if src["Date"] == nil {
 						r.Errorf("%s: no date in %v", name, src)
 					}
-				}
-				groups := out["Groups"].([]any)
-				if len(groups) != 1 || groups[0].(body)["GroupName"] != "staff" || len(groups[0].(body)["Sources"].([]any)) != 1 {
-					r.Fatalf("groups %v", groups)
-				}
-				if src := groups[0].(body)["Sources"].([]any)[0].(body); src["Kind"] != "ADMINISTRATOR" || src["Date"] == nil || src["ProviderName"] != nil {
-					r.Errorf("staff is from %v", src)
 				}
 				if got["nickname"]["Value"] != "Countess" || len(got) != 4 {
 					r.Errorf("attributes %v", got)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
@@ -67,21 +68,33 @@ func onlyDuplicates(err error) bool {
 	return false
 }
 
-// scrubber takes the password of a connection string out of texts, as it is written there and as it is meant.
+// secretOptions are the options of a connection string whose values are secrets, in lower case.
+var secretOptions = []string{"tlscertificatekeyfilepassword", "sslclientcertificatekeypassword", "authmechanismproperties"}
+
+// scrubber takes the secrets of a connection string out of texts, as they are written there and as they are meant: the user's password and the values of
+// secretOptions.
 func scrubber(uri string) *strings.Replacer {
 	_, rest, _ := strings.Cut(uri, "://")
-	rest, _, _ = strings.Cut(rest, "/")
-	at := strings.LastIndexByte(rest, '@')
-	if at < 0 {
-		return strings.NewReplacer()
+	hosts, _, _ := strings.Cut(rest, "/")
+	var secrets []string
+	if at := strings.LastIndexByte(hosts, '@'); at >= 0 {
+		_, password, _ := strings.Cut(hosts[:at], ":")
+		secrets = append(secrets, password)
 	}
-	_, password, ok := strings.Cut(rest[:at], ":")
-	if !ok || password == "" {
-		return strings.NewReplacer()
+	_, query, _ := strings.Cut(rest, "?")
+	for option := range strings.FieldsFuncSeq(query, func(r rune) bool { return r == '&' || r == ';' }) {
+		if name, value, _ := strings.Cut(option, "="); slices.Contains(secretOptions, strings.ToLower(name)) {
+			secrets = append(secrets, value)
+		}
 	}
-	pairs := []string{password, "[secret]"}
-	if meant, err := url.PathUnescape(password); err == nil && meant != "" {
-		pairs = append(pairs, meant, "[secret]")
+	var pairs []string
+	for _, s := range secrets {
+		if meant, err := url.PathUnescape(s); err == nil && meant != "" && meant != s {
+			pairs = append(pairs, meant, "[secret]")
+		}
+		if s != "" {
+			pairs = append(pairs, s, "[secret]")
+		}
 	}
 	return strings.NewReplacer(pairs...)
 }

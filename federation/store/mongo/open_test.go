@@ -63,12 +63,14 @@ func TestPasswordIsInNoError(t *testing.T) {
 	address := l.Addr().String() // it accepts and does not speak
 	t.Cleanup(func() { _ = l.Close() })
 	for uri, unavailable := range map[string]bool{
-		"mongodb://weir:hunter%402@" + address + "/weir?timeoutMS=200":             true,
-		"mongodb://weir:hunter%402@" + address + "/weir?replicaSet=a&timeoutMS=20": true,
-		"mongodb://weir:hunter%402:hunter@2@" + address:                            false,
-		"mongodb://weir:hunter%402@" + address + "/weir?authMechanism=hunter%402":  false,
-		"mongodb://weir:hunter%402@" + address + "/weir?ssl=hunter%402":            false,
-		"mongodb://weir:hunter@2@[::1/weir":                                        false,
+		"mongodb://weir:hunter%402@" + address + "/weir?timeoutMS=200":                                                           true,
+		"mongodb://weir:hunter%402@" + address + "/weir?replicaSet=a&timeoutMS=20":                                               true,
+		"mongodb://weir:hunter%402:hunter@2@" + address:                                                                          false,
+		"mongodb://weir:hunter%402@" + address + "/weir?authMechanism=hunter%402":                                                false,
+		"mongodb://weir:hunter%402@" + address + "/weir?ssl=hunter%402":                                                          false,
+		"mongodb://weir:hunter@2@[::1/weir":                                                                                      false,
+		"mongodb://" + address + "/?tls=true&tlsCertificateKeyFile=/nowhere/hunter%402&tlsCertificateKeyFilePassword=hunter%402": false,
+		"mongodb://" + address + "/?authMechanism=MONGODB-AWS&authMechanismProperties=hunter%402":                                false,
 	} {
 		_, err := mongo.Open(t.Context(), secret.New(uri), mongo.Options{Now: time.Now})
 		if err == nil {
@@ -82,8 +84,16 @@ func TestPasswordIsInNoError(t *testing.T) {
 			t.Errorf("%s: %v", uri, err)
 		}
 	}
-	if got := mongo.Scrub("mongodb://u:p%40w@h/x", "p%40w and p@w"); got != "[secret] and [secret]" {
-		t.Errorf("scrubbed: %s", got)
+	for uri, text := range map[string]string{
+		"mongodb://u:p%40w@h/x": "p%40w and p@w", "mongodb://h/x?tls=true&TLSCertificateKeyFilePassword=p%40w": "p@w and p%40w",
+		"mongodb://h/?authMechanismProperties=a:b,c:d;sslClientCertificateKeyPassword=x": "a:b,c:d and x",
+	} {
+		if got := mongo.Scrub(uri, text); got != "[secret] and [secret]" {
+			t.Errorf("%s: scrubbed: %s", uri, got)
+		}
+	}
+	if got := mongo.Scrub("mongodb://h1,h2/x?replicaSet=r&appName=", "mongodb: h1 r"); got != "mongodb: h1 r" {
+		t.Errorf("nothing is secret, scrubbed: %s", got)
 	}
 }
 
