@@ -12,7 +12,7 @@ import (
 
 func none(string) (string, bool) { return "", false }
 
-func TestLoadMapping(t *testing.T) {
+func TestLoadRules(t *testing.T) {
 	const whole = `
 UserPools:
 - PoolName: other
@@ -36,7 +36,7 @@ UserPools:
 		"a bare mapping":          {"email: mail\n'custom:x': '= 1'\n", "Corp", map[string]string{"email": "mail", "custom:x": "= 1"}, nil},
 		"under its key":           {"AttributeMapping: {email: mail}\n", "Corp", map[string]string{"email": "mail"}, nil},
 		"a pool file":             {whole, "Corp", map[string]string{"email": "email", "name": "[cel] claims.given_name"}, nil},
-		"of which it has none":    {whole, "Bare", map[string]string{}, nil},
+		"a bare one of a pool":    {whole, "Bare", map[string]string{}, nil},
 		"no rules at all":         {"AttributeMapping: {}\n", "Corp", map[string]string{}, nil},
 		"a provider that is not":  {whole, "Nobodys", nil, []string{":5: UserPools[1]: has no identity provider Nobodys"}},
 		"a pool that is not":      {strings.ReplaceAll(whole, "local_Example01", "local_Nowhere01"), "Corp", nil, []string{":3: UserPools: has no user pool with the Id local_Example01"}},
@@ -48,12 +48,13 @@ UserPools:
 		"nothing":                 {"", "Corp", nil, []string{"the file is empty"}},
 		"no YAML":                 {"a: [", "Corp", nil, []string{"not valid YAML"}},
 		"details of another kind": {"AttributeMapping: {email: mail}\nProviderDetails:\n  client_secret: hunter2\n", "Corp", nil, []string{":3: ProviderDetails.client_secret: is no part of the rules"}},
+		"faulty group rules":      {"ProviderDetails:\n  group_claim: groups\n  group_rules: staff is Staff\n", "Corp", nil, []string{":3: ProviderDetails.group_rules: line 1, column"}},
 		"an unknown key":          {"AttributeMapping: {email: mail}\nAttributeMaping: {}\n", "Corp", nil, []string{":2: AttributeMaping: unknown key; did you mean AttributeMapping?"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got, err := config.LoadMapping(write(t, "new.yaml", tt.text), "local_Example01", tt.provider, none)
+			got, err := config.LoadRules(write(t, "new.yaml", tt.text), "local_Example01", tt.provider, none)
 			if tt.faults == nil {
-				if err != nil || !reflect.DeepEqual(got, tt.want) {
+				if err != nil || !reflect.DeepEqual(got.AttributeMapping, tt.want) || (got.Details == nil) == strings.Contains(name, "pool") {
 					t.Errorf("%v, %v", got, err)
 				}
 				return
@@ -70,7 +71,21 @@ UserPools:
 		})
 	}
 	var faults config.Faults
-	if _, err := config.LoadMapping(filepath.Join(t.TempDir(), "none.yaml"), "p", "c", none); !errors.As(err, &faults) || !strings.Contains(err.Error(), "cannot be read") {
+	if _, err := config.LoadRules(filepath.Join(t.TempDir(), "none.yaml"), "p", "c", none); !errors.As(err, &faults) || !strings.Contains(err.Error(), "cannot be read") {
 		t.Errorf("no file: %v", err)
+	}
+}
+
+func TestLoadRulesOfGroups(t *testing.T) {
+	const rules = "ProviderDetails:\n  group_claim: groups\n  group_rules: staff <- exact \"Staff\"\n"
+	for name, text := range map[string]string{
+		"alone": rules,
+		"of a pool": "UserPools:\n- Id: local_Example01\n  IdentityProviders:\n  - ProviderName: Corp\n    ProviderDetails: {client_secret: {env: NOT_SET}, group_claim: groups, " +
+			"group_rules: staff <- exact \"Staff\"}\n",
+	} {
+		got, err := config.LoadRules(write(t, "new.yaml", text), "local_Example01", "Corp", none)
+		if err != nil || len(got.Details) != 2 || got.Details["group_claim"].Reveal() != "groups" || (got.AttributeMapping == nil) != (name == "alone") {
+			t.Errorf("%s: %+v, %v", name, got, err)
+		}
 	}
 }

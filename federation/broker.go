@@ -240,17 +240,16 @@ func (b *Broker) mapped(ctx context.Context, p pool.Pool, idp pool.IdentityProvi
 	if err != nil {
 		return pool.SignIn{}, err
 	}
-	in := signInOf(idp, id, rules, groups)
-	in.Map = noteRules(ctx, in.Map)
-	return in, nil
+	return signInOf(ctx, idp, id, rules, groups), nil
 }
 
 // signInOf is what rules make of an identity.
-func signInOf(idp pool.IdentityProvider, id Identity, rules *mapping.Rules, groups *mapping.GroupResult) pool.SignIn {
+func signInOf(ctx context.Context, idp pool.IdentityProvider, id Identity, rules *mapping.Rules, groups *mapping.GroupResult) pool.SignIn {
 	return pool.SignIn{Provider: idp, Issuer: id.Issuer, Subject: id.Subject, Exact: rules.Texts(id.Claims), Groups: groups,
 		Map: func(in mapping.Input) (mapping.Result, error) {
 			in.Claims, in.Provider = id.Claims, mapping.Provider{Name: idp.Name, Type: idp.Type}
 			res := rules.Evaluate(in)
+			trace.From(ctx).Rules(res.Steps)
 			if err := res.Err(); err != nil {
 				return res, fault.New(fault.Invalid, "The identity provider sent an attribute that cannot be kept.", err)
 			}

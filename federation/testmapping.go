@@ -124,10 +124,10 @@ func (r rehearsed) of(ctx context.Context, p pool.Pool, a assertion.Kept) (lab.O
 		groups, err = r.set.evaluate(r.idp, id.Claims)
 	}
 	if err != nil {
-		return lab.Outcome{Rules: r.rules, Preview: pool.Preview{Finds: pool.FindsNobody, Fault: err}}, nil
+		return lab.Outcome{Rules: r.rules, Groups: r.idp.GroupSource(), Preview: pool.Preview{Finds: pool.FindsNobody, Fault: err}}, nil
 	}
-	pv, err := r.on.Preview(ctx, p, signInOf(r.idp, id, r.rules, groups))
-	return lab.Outcome{Rules: r.rules, Preview: pv}, err
+	pv, err := r.on.Preview(ctx, p, signInOf(ctx, r.idp, id, r.rules, groups))
+	return lab.Outcome{Rules: r.rules, Groups: r.idp.GroupSource(), Preview: pv}, err
 }
 
 // configured returns a pool and a provider of it, past the cache: what is tried next to them has just been written, or is about to be.

@@ -11,6 +11,7 @@ import (
 	"github.com/weir-id/weir/federation/lab"
 	"github.com/weir-id/weir/federation/pool"
 	"github.com/weir-id/weir/federation/pool/api"
+	"github.com/weir-id/weir/federation/secret"
 	"github.com/weir-id/weir/mapping"
 	"github.com/weir-id/weir/providers/oidc/oidctest"
 	"github.com/weir-id/weir/server/servertest"
@@ -100,6 +101,58 @@ func TestWhatIsRedactedCannotBeTold(t *testing.T) {
 				t.Errorf("%s: %s is %s, want %s", name, attribute, got[attribute], want)
 			}
 		}
+	}
+}
+
+// Group rules are tried as those of attributes are, and what is lost is said first.
+func TestGroupRulesAreTried(t *testing.T) {
+	const rules = "admins <- exact \"Admins\"\nstaff <- prefix \"Staff\"\n"
+	start := func(t *testing.T, redact string) *servertest.Weir {
+		w, up := servertest.StartExample(t, keepsAssertions("10", "group_claim", "groups", "group_rules", rules, pool.DetailRedactAssertions, redact), func(o *servertest.Options) {
+			o.Spec.UserPools[0].Groups = []pool.GroupSpec{{GroupName: "admins"}, {GroupName: "staff"}, {GroupName: "guests"}}
+		})
+		up.Set(oidctest.Faults{IDToken: func(c map[string]any) { c["groups"] = []any{"Admins", "Staff of " + c["sub"].(string)} }})
+		for _, who := range []string{"ada", "bob", "eve"} {
+			w.Web().Login(w.Browser(), servertest.As(who))
+		}
+		return w
+	}
+	test := func(w *servertest.Weir, details pool.Details) api.TestAttributeMappingResponse {
+		t.Helper()
+		w.Engine.Reset()
+		r, err := w.Broker.TestMapping(t.Context(), federation.MappingTest{PoolID: servertest.PoolID, Provider: "Corp", Details: details})
+		if err != nil || w.Engine.Writes() != 0 {
+			t.Fatalf("%v; written: %s", err, w.Engine.Written())
+		}
+		return r
+	}
+	other := pool.Details{"group_claim": secret.New("groups"), "group_rules": secret.New("guests <- exact \"Admins\"\nstaff <- prefix \"Staff\"\nnowhere <- exact \"Admins\"\n")}
+	w := start(t, "")
+	if got := lines(test(w, nil)); got != "no change for 3" {
+		t.Errorf("live:\n%s", got)
+	}
+	r := test(w, other)
+	if got := lines(r); got != "3 users gain group guests\n3 users lose group admins" {
+		t.Errorf("other rules:\n%s", got)
+	}
+	groups := map[string]api.TestedGroupType{}
+	for _, g := range r.Assertions[0].Groups {
+		groups[g.GroupName] = g
+	}
+	if g := groups["guests"]; g.Change != lab.Added || !strings.Contains(g.Rule, "guests <- exact") || !strings.Contains(g.Why, "for Admins") {
+		t.Errorf("%+v", g)
+	}
+	if g := groups["nowhere"]; g.Change != lab.None || !strings.Contains(g.Why, "no group of this name") {
+		t.Errorf("%+v", g)
+	}
+	if got := lines(test(w, pool.Details{})); got != "3 users lose group admins\n3 users lose group staff" {
+		t.Errorf("no rules:\n%s", got)
+	}
+	if _, err := w.Broker.TestMapping(t.Context(), federation.MappingTest{PoolID: servertest.PoolID, Provider: "Corp", Details: pool.Details{"group_rules": secret.New("nonsense")}}); fault.CodeOf(err) != fault.Invalid {
+		t.Errorf("faulty rules: %v", err)
+	}
+	if got := lines(test(start(t, "groups"), other)); got != "3 sign-ins cannot be told: a value is not kept" {
+		t.Errorf("redacted:\n%s", got)
 	}
 }
 

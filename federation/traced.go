@@ -9,7 +9,6 @@ import (
 	"github.com/weir-id/weir/federation/pool"
 	"github.com/weir-id/weir/federation/token"
 	"github.com/weir-id/weir/federation/trace"
-	"github.com/weir-id/weir/mapping"
 )
 
 // What the broker adds to the trace of a sign-in (package trace), where the context has one. None of it decides anything.
@@ -35,16 +34,6 @@ func notePerson(ctx context.Context, p pool.Pool, idp pool.IdentityProvider, id 
 	l := trace.From(ctx)
 	l.Person(p.ID, idp.Name, id.Subject)
 	l.Received(id.Claims)
-}
-
-// noteRules adds what the attribute mapping does, whenever it is asked.
-func noteRules(ctx context.Context, evaluate func(mapping.Input) (mapping.Result, error)) func(mapping.Input) (mapping.Result, error) {
-	l := trace.From(ctx)
-	return func(in mapping.Input) (mapping.Result, error) {
-		r, err := evaluate(in)
-		l.Rules(r.Steps)
-		return r, err
-	}
 }
 
 // noteUser adds which user it is, and what this sign-in changed.

@@ -76,24 +76,21 @@ func (b *Broker) DeleteUser(ctx context.Context, poolID, sub, by string) (grants
 	if grants, err = b.end(ctx, poolID, sub); err != nil {
 		return grants, err
 	}
-	all := []pool.User{u}
+	everybody := []pool.User{u}
 	for _, m := range u.Merged { // what a sign-in wrote behind the merge's back
-		all = append(all, pool.User{PoolID: poolID, Sub: m.Sub})
 		n, err := b.end(ctx, poolID, m.Sub)
 		if grants += n; err != nil {
 			return grants, err
 		}
+		everybody = append(everybody, pool.User{PoolID: poolID, Sub: m.Sub})
 	}
-	for _, u := range all {
-		if b.Assertions == nil {
-			break
+	for _, gone := range everybody {
+		if b.Assertions != nil {
+			if err := b.Assertions.DeleteUser(ctx, gone); err != nil {
+				return grants, err
+			}
 		}
-		if err := b.Assertions.DeleteUser(ctx, u); err != nil {
-			return grants, err
-		}
-	}
-	for _, u := range all {
-		if err := b.forgetTraces(ctx, u); err != nil {
+		if err := b.forgetTraces(ctx, gone); err != nil {
 			return grants, err
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/weir-id/weir/config"
+	"github.com/weir-id/weir/federation/pool/api"
 )
 
 var (
@@ -93,7 +94,7 @@ func TestDocsNameTestsThatExist(t *testing.T) {
 	}
 	for name, text := range guides(t) {
 		for _, m := range goTest.FindAllStringSubmatch(text, -1) {
-			if m[1] != "TestName" && !there[m[1]] {
+			if _, operation := api.TheModel().Operations[m[1]]; m[1] != "TestName" && !operation && !there[m[1]] {
 				t.Errorf("%s: there is no test %s", name, m[1])
 			}
 		}

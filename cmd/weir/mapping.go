@@ -17,7 +17,9 @@ import (
 	"github.com/weir-id/weir/federation"
 	"github.com/weir-id/weir/federation/fault"
 	"github.com/weir-id/weir/federation/lab"
+	"github.com/weir-id/weir/federation/pool"
 	"github.com/weir-id/weir/federation/pool/api"
+	"github.com/weir-id/weir/federation/secret"
 	"github.com/weir-id/weir/server/control"
 )
 
@@ -84,7 +86,7 @@ The exit status is 0, or 1 where it could not be tried, or 3 where a sign-in tha
 		},
 	}
 	f.add(cmd, "the number of the only kept assertion to try, see weir mapping list")
-	cmd.Flags().StringVar(&rules, "rules", "", "a mapping to try: a bare one, one under AttributeMapping, or a whole pool file")
+	cmd.Flags().StringVar(&rules, "rules", "", "rules to try: a bare mapping, the keys AttributeMapping and ProviderDetails, or a whole pool file")
 	cmd.Flags().StringVar(&claims, "claims", "", "claims to try it on; - reads standard input")
 	cmd.MarkFlagsMutuallyExclusive("claims", "kept")
 	_ = cmd.MarkFlagFilename("rules", "yaml", "yml")
@@ -125,8 +127,16 @@ func (f *mappingFlags) read(cmd *cobra.Command, rules, claims string) (err error
 		}
 	}
 	if rules != "" {
-		if f.ask.Rules, err = config.LoadMapping(rules, f.ask.Pool, f.ask.Provider, os.LookupEnv); err != nil {
+		r, err := config.LoadRules(rules, f.ask.Pool, f.ask.Provider, os.LookupEnv)
+		if err != nil {
 			return err
+		}
+		f.ask.Rules = r.AttributeMapping
+		if r.Details != nil {
+			f.ask.Details = map[string]string{}
+		}
+		for key, v := range r.Details {
+			f.ask.Details[key] = v.Reveal() // rules, and no secret: see pool.RuleDetails
 		}
 	}
 	if claims != "" {
@@ -207,6 +217,12 @@ func (n *node) mapping(ctx context.Context, ask control.Mapping, out io.Writer) 
 		return fmt.Errorf("%q is nothing that can be done about a mapping", ask.Action)
 	}
 	test := federation.MappingTest{PoolID: ask.Pool, Provider: ask.Provider, Rules: ask.Rules, Number: ask.Number}
+	if ask.Details != nil {
+		test.Details = pool.Details{}
+	}
+	for key, v := range ask.Details {
+		test.Details[key] = secret.New(v)
+	}
 	if ask.Claims != nil {
 		given, err := n.given(ctx, ask)
 		if err != nil {

@@ -174,10 +174,10 @@ func (n *node) wire() {
 	n.keys = &token.Keys{Engine: n.engine, Ring: n.ring, Now: n.now}
 	n.issuer = &token.Issuer{Keys: n.keys, BaseURL: n.cfg.BaseURL, Now: n.now}
 	n.grants = &token.Grants{Engine: n.engine, Ring: n.ring, Now: n.now}
-	n.traces = &trace.Traces{Engine: n.engine, Ring: n.ring, Now: n.now, Logger: n.log, SignIns: n.cfg.LoginTraces, Watch: n.metrics}
 	assertions := &assertion.Keeper{Engine: n.engine, Ring: n.ring, Now: n.now}
 	n.directory.SettleProvider = assertions.Settle
-	n.broker = &federation.Broker{Traces: n.traces, Assertions: assertions, Directory: n.directory, Providers: n.providers, Grants: n.grants, Ring: n.ring,
+	n.traces = &trace.Traces{Engine: n.engine, Ring: n.ring, Now: n.now, Logger: n.log, SignIns: n.cfg.LoginTraces, Watch: n.metrics}
+	n.broker = &federation.Broker{Assertions: assertions, Traces: n.traces, Directory: n.directory, Providers: n.providers, Grants: n.grants, Ring: n.ring,
 		Once: &once.Memory{Engine: n.engine, Ring: n.ring, Now: n.now}, Upstream: &upstream.Keeper{Engine: n.engine, Ring: n.ring, Now: n.now},
 		Replays: &replay.Messages{Engine: n.engine}, Erasures: &erasure.Requests{Engine: n.engine, Ring: n.ring, Now: n.now}, Audit: n.audit, Now: n.now,
 		Forget: []func(context.Context, string) error{n.keys.DeletePool, n.samlKeys.DeletePool, (&samlsp.Copies{Engine: n.engine}).DeletePool, n.traces.DeletePool}}

@@ -17,7 +17,7 @@ import (
 // putInPlace are the files that put a value in the place of another that owes nothing to it, with the reason. Everything else that was read and changed
 // goes back with Kind.Replace or Kind.Update, so that nothing is lost that a newer release has written (docs/decisions/0034-unknown-members.md).
 var putInPlace = map[string]string{
-	"federation/assertion/keep.go":    "another assertion in the slot",
+	"federation/assertion/keep.go":    "another assertion in the slot; and who redacts one keeps nothing of it unseen",
 	"federation/once/once.go":         "what a provider says once is kept as it said it last",
 	"federation/pool/lifecycle.go":    "the pool's document ends with that write",
 	"federation/pool/password.go":     "a new temporary password",

@@ -179,7 +179,8 @@ func (k *Keeper) settle(ctx context.Context, doc store.Doc, as pool.Keeping) (d 
 	if before.For == d.For && before.Marks == d.Marks && slices.Equal(before.Redacted, d.Redacted) {
 		return d, false, nil
 	}
-	if _, err = k.kind().Replace(ctx, e, &d); errors.Is(err, store.ErrConflict) {
+	// Not Replace: what a newer release wrote and this one does not know might hold what is to be redacted.
+	if _, err = k.kind().Put(ctx, &d, e.Version); errors.Is(err, store.ErrConflict) {
 		err = nil
 	}
 	return d, false, err

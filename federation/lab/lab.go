@@ -52,7 +52,17 @@ type Trial struct {
 // Outcome is what a sign-in would do under some rules.
 type Outcome struct {
 	Rules   *mapping.Rules
+	Groups  pool.GroupSource
 	Preview pool.Preview
+}
+
+// groupsTainted reports whether the groups are made of what is not the provider's.
+func (o Outcome) groupsTainted(redacted []string) bool {
+	if o.Groups == (pool.GroupSource{}) {
+		return false
+	}
+	rule, err := mapping.CompileRule("groups", o.Groups.Claim)
+	return err != nil || len(rule.Reading(redacted)) > 0
 }
 
 // after is the outcome under the rules that the question is about.
@@ -132,6 +142,9 @@ func result(t Trial, a api.TestedAssertionType) string {
 			out = Changed
 		}
 	}
+	if out == Unchanged && t.groupsTainted() {
+		return Unknown
+	}
 	return out
 }
 
@@ -151,7 +164,8 @@ func (o Outcome) uncertain(redacted []string) bool {
 		}
 		blamed++
 	}
-	return blamed > 0
+	unread := fault.CodeOf(o.Preview.Fault) == fault.Invalid && len(o.Preview.Result.Steps) == 0 // group rules failed, before all others
+	return blamed > 0 || unread && o.groupsTainted(redacted)
 }
 
 func failedSteps(r mapping.Result) []mapping.Step {
@@ -244,6 +258,14 @@ func changeOf(before, after string) string {
 	return Replaced
 }
 
+// groupsTainted reports whether it cannot be told which groups the rules give. The same rules give the same, whatever that is.
+func (t Trial) groupsTainted() bool {
+	if t.Tested != nil && t.Tested.Groups == t.Live.Groups {
+		return false
+	}
+	return t.after().groupsTainted(t.Assertion.Redacted) || t.Live.groupsTainted(t.Assertion.Redacted)
+}
+
 // groups compares memberships.
 func groups(t Trial) []api.TestedGroupType {
 	after := t.after()
@@ -271,6 +293,8 @@ func groups(t Trial) []api.TestedGroupType {
 		switch {
 		case after.Preview.Fault != nil:
 			g.Change = UnknownChange
+		case t.groupsTainted():
+			g.Change, g.Rule, g.Why = UnknownChange, "", notKept
 		case before[name] && !then[name].After:
 			g.Change = Removed
 		case !before[name] && then[name].After:

@@ -1,6 +1,7 @@
 package pool_test
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -113,7 +114,12 @@ func TestPreviewIsTheSignIn(t *testing.T) {
 	f := newFixture(t)
 	p, ip := f.withPool(t)
 	c := chance{rand.New(rand.NewPCG(7, 11))}
-	const worlds = 3000
+	for _, name := range []string{"alpha", "beta", "gamma"} {
+		if _, err := f.CreateGroup(t.Context(), pool.Group{PoolID: p.ID, Name: name}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const worlds = 2000
 	seen := map[string]int{}
 	for n := range worlds {
 		subject := fmt.Sprint(n)
@@ -125,6 +131,7 @@ func TestPreviewIsTheSignIn(t *testing.T) {
 			claims["email"], ip.AttributeMapping["email"] = awaited, "email"
 		}
 		in := signInOf(t, ip, subject, claims)
+		in.Groups = c.groups(t, claims)
 
 		before := ""
 		if n%50 == 0 {
@@ -154,16 +161,65 @@ func TestPreviewIsTheSignIn(t *testing.T) {
 			t.Fatalf("world %d: finds %q; created %t, matched %q", n, pv.Finds, r.Created, r.Matched)
 		default:
 			seen[string(pv.Finds)]++
+			if got, want := after(pv.Groups), f.groupNames(t, r.User); !slices.Equal(got, want) {
+				t.Fatalf("world %d: groups %q, after the sign-in %q", n, got, want)
+			}
+			if len(after(pv.Groups)) > 0 {
+				seen["in groups"]++
+			}
 		}
 		if herr == nil && (pv.Finds != pool.FindsUser || !reflect.DeepEqual(pv.User, held)) {
 			t.Fatalf("world %d: user\n%+v\nis stored as\n%+v", n, pv.User, held)
 		}
 	}
-	for _, what := range []string{"user", "nobody", "linked", "refused invalid", "refused denied"} {
+	for _, what := range []string{"user", "nobody", "linked", "refused invalid", "refused denied", "in groups"} {
 		if seen[what] < worlds/100 {
 			t.Errorf("%q came up %d times in %d: %v", what, seen[what], worlds, seen)
 		}
 	}
+}
+
+// groups are what one of a few sets of group rules makes of claims, or nothing.
+func (c chance) groups(t *testing.T, claims mapping.Claims) *mapping.GroupResult {
+	t.Helper()
+	text := pick(c, "", "alpha <- exact \"p\"\nbeta <- exact \"q\"\n", "gamma <- exact \"p\"\nnowhere <- exact \"q\"\n")
+	if text == "" {
+		return nil
+	}
+	rules, faults := mapping.CompileGroupRules("list", text, c.IntN(2) == 0)
+	if len(faults) > 0 {
+		t.Fatal(faults)
+	}
+	r := rules.Evaluate(claims, mapping.Provider{Name: "Corp", Type: "OIDC"})
+	if r.Err() != nil {
+		return nil
+	}
+	return &r
+}
+
+// after are the groups that a preview says the user is in then.
+func after(groups []pool.PreviewGroup) []string {
+	var out []string
+	for _, g := range groups {
+		if g.After {
+			out = append(out, g.Name)
+		}
+	}
+	return out
+}
+
+func (f *fixture) groupNames(t *testing.T, u pool.User) []string {
+	t.Helper()
+	all, err := f.GroupsOf(t.Context(), u)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out []string
+	for _, g := range all {
+		out = append(out, g.Name)
+	}
+	slices.Sort(out)
+	return out
 }
 
 // populate stores who may be there already, and returns the address of whom somebody waits for.
@@ -178,7 +234,9 @@ func (c chance) populate(t *testing.T, f *fixture, p pool.Pool, ip pool.Identity
 	case 2: // somebody else, who waits for this identity
 		as, awaited = "other-"+subject, subject+"@example.com"
 	}
-	r, err := f.SignIn(t.Context(), p, signInOf(t, ip, as, earlier))
+	in := signInOf(t, ip, as, earlier)
+	in.Groups = c.groups(t, mapping.Claims{"list": []any{"p", "q"}})
+	r, err := f.SignIn(t.Context(), p, in)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -228,5 +286,59 @@ func TestPreviewSaysWhatStandsInTheWay(t *testing.T) {
 	}
 	if pv, err := f.Preview(t.Context(), p, signInOf(t, ip, "1", nil)); fault.CodeOf(err) != fault.Unavailable {
 		t.Errorf("a store that is closed: %+v, %v", pv, err)
+	}
+}
+
+// TestPreviewLinksByThePolicy: as it is stored, or as it would be if the provider were saved.
+func TestPreviewLinksByThePolicy(t *testing.T) {
+	l := newPolicies(t)
+	first := l.must(t, l.hr, "h1", attrs{"custom:employee": "4711"})
+	said := attrs{"custom:employee": "4711", "name": "Jane"}
+	preview := func(r *pool.Rehearsal, ip pool.IdentityProvider) pool.Preview {
+		t.Helper()
+		pv, err := r.Preview(t.Context(), l.p, pool.SignIn{Provider: ip, Subject: "b1", Attributes: said, Exact: said})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return pv
+	}
+	stored, err := l.Rehearse(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if pv := preview(stored, l.badge); pv.Finds != pool.FindsLinked || pv.User.Sub != first.User.Sub || !slices.Contains(pv.Changed, "name") {
+		t.Errorf("by the stored policy: %+v", pv)
+	}
+	// Another rule for the attribute: what it gives is not what the stored mapping gives, so nobody is linked by it until it is saved.
+	tested := l.badge.WithRules(attrs{"custom:employee": "badge_no", "name": "name"}, nil)
+	in := pool.SignIn{Provider: tested, Subject: "b1", Attributes: said, Exact: said}
+	_, want := l.SignIn(t.Context(), l.p, in)
+	if _, err := stored.Preview(t.Context(), l.p, in); fault.CodeOf(err) != fault.Unavailable || want == nil || err.Error() != want.Error() {
+		t.Errorf("by a mapping that is not stored: %v; the sign-in: %v", err, want)
+	}
+	saved, err := l.Rehearse(t.Context(), tested)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if pv := preview(saved, tested); pv.Finds != pool.FindsLinked || pv.User.Sub != first.User.Sub {
+		t.Errorf("as if it were saved: %+v", pv)
+	}
+	if ip, err := l.ProviderOf(t.Context(), l.p.ID, "Badge"); err != nil || ip.AttributeMapping["custom:employee"] != "employee_id" || l.count(t) != 1 {
+		t.Errorf("it was written: %+v, %v", ip, err)
+	}
+}
+
+// TestPreviewOfSomebodyWhoIsAsked: nobody is told whom the person could be; what is shown is the user of their own.
+func TestPreviewOfSomebodyWhoIsAsked(t *testing.T) {
+	l := newPolicies(t)
+	l.AskPeople = true
+	l.change(t, &l.corp, attrs{"link_users": "ask"})
+	create(t, l.fixture, l.p, "jane", verified("jane@example.com"))
+	said := verified("jane@example.com")
+	in := pool.SignIn{Provider: l.corp, Subject: "A1", Attributes: said, Exact: said}
+	pv, err := l.Preview(t.Context(), l.p, in)
+	var ask *pool.NeedsProof
+	if _, serr := l.SignIn(t.Context(), l.p, in); !errors.As(serr, &ask) || err != nil || pv.Finds != pool.FindsAsked || pv.Fault != nil || pv.User.Sub != "" || pv.After["email"] != "jane@example.com" {
+		t.Errorf("%+v, %v; the sign-in: %v", pv, err, serr)
 	}
 }

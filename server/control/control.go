@@ -67,9 +67,10 @@ type Mapping struct {
 	Action   string            `json:"action"` // test, list
 	Pool     string            `json:"pool"`
 	Provider string            `json:"provider"`
-	Rules    map[string]string `json:"rules"`  // attribute mapping; null is the live one
-	Claims   []byte            `json:"claims"` // JSON, a token or a SAML response; null is what is kept
-	Number   uint64            `json:"number"` // of the only kept one that is meant; 0 is all
+	Rules    map[string]string `json:"rules"`   // attribute mapping; null is the live one
+	Details  map[string]string `json:"details"` // that are rules; null is the live ones
+	Claims   []byte            `json:"claims"`  // JSON, a token or a SAML response; null is what is kept
+	Number   uint64            `json:"number"`  // of the only kept one that is meant; 0 is all
 }
 
 // Handlers are what a serving process does when asked. They write for a person to read, and the text of their errors is shown

@@ -72,6 +72,8 @@ func labContracts() map[string]contract {
 			refusals: []refused{noProvider, notKept,
 				{"a faulty rule", "InvalidParameterException", "undeclared reference", func(_ *rig, in body) { in["AttributeMapping"] = body{"email": "[cel] nothing.email"} }},
 				{"an attribute that is not there", "InvalidParameterException", "not in the schema", func(_ *rig, in body) { in["AttributeMapping"] = body{"email": "email", "custom:none": "x"} }},
+				{"a detail that is no rule", "InvalidParameterException", "ProviderDetails.client_secret is no part of the rules", func(_ *rig, in body) { in["ProviderDetails"] = body{"client_secret": "x"} }},
+				{"a faulty group rule", "InvalidParameterException", "group_rules", func(_ *rig, in body) { in["ProviderDetails"] = body{"group_claim": "groups", "group_rules": "x y z"} }},
 				{"claims that are no object", "InvalidParameterException", "one JSON object", func(_ *rig, in body) { in["Claims"] = []any{} }},
 				{"claims and a number", "InvalidParameterException", "Give Claims, or the Number", func(_ *rig, in body) { in["Claims"], in["Number"] = body{}, 1 }},
 				{"a subject of nothing", "InvalidParameterException", "give both", func(_ *rig, in body) { in["Subject"] = "x" }},

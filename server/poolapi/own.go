@@ -14,10 +14,10 @@ import (
 func ownOperations() []operation {
 	return []operation{
 		op("AdminGetUserSources", admin, (*Service).adminGetUserSources),
-		op("GetLoginTrace", admin, (*Service).getLoginTrace),
-		op("ListLoginTraces", admin, (*Service).listLoginTraces),
 		op("ListKeptAssertions", admin, (*Service).listKeptAssertions),
 		op("TestAttributeMapping", admin, (*Service).testAttributeMapping),
+		op("GetLoginTrace", admin, (*Service).getLoginTrace),
+		op("ListLoginTraces", admin, (*Service).listLoginTraces),
 	}
 }
 

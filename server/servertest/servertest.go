@@ -196,7 +196,7 @@ func (w *Weir) wire(o Options) {
 	w.Grants = &token.Grants{Engine: w.store, Ring: w.Ring, Now: now}
 	w.Once = &once.Memory{Engine: w.store, Ring: w.Ring, Now: now}
 	w.Traces = &trace.Traces{Engine: w.store, Ring: w.Ring, Now: now, Logger: logger, SignIns: 1000, Watch: w.Metrics}
-	w.Broker = &federation.Broker{Traces: w.Traces, Assertions: assertions, Directory: w.Directory, Providers: set, Grants: w.Grants, Ring: w.Ring,
+	w.Broker = &federation.Broker{Assertions: assertions, Traces: w.Traces, Directory: w.Directory, Providers: set, Grants: w.Grants, Ring: w.Ring,
 		Once: w.Once, Upstream: &upstream.Keeper{Engine: w.store, Ring: w.Ring, Now: now},
 		Replays: &replay.Messages{Engine: w.store}, Erasures: &erasure.Requests{Engine: w.store, Ring: w.Ring, Now: now}, Audit: recorder, Now: now,
 		Forget: []func(context.Context, string) error{w.Keys.DeletePool, w.SAMLKeys.DeletePool, (&samlsp.Copies{Engine: w.store}).DeletePool, w.Traces.DeletePool}}
