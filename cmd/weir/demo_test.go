@@ -12,6 +12,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/cognitoidentityprovider"
+	"github.com/aws/aws-sdk-go-v2/service/cognitoidentityprovider/types"
 )
 
 const lastLine = "Stop with Ctrl-C.\n"
@@ -102,7 +103,8 @@ func TestDemoIsAWholeSignIn(t *testing.T) {
 
 // The command that the demonstration prints has all that a client of the API needs.
 func TestDemoCanBeAdministered(t *testing.T) {
-	demo, _ := startDemo(t)
+	dir := t.TempDir()
+	demo, shop := startDemo(t, "--data", dir)
 	m := regexp.MustCompile(`AWS_ACCESS_KEY_ID=(\S+) AWS_SECRET_ACCESS_KEY=(\S+) aws cognito-idp list-user-pools --max-results 10 --endpoint-url (\S+) --region local\n`).
 		FindStringSubmatch(demo.out.String())
 	if m == nil {
@@ -116,6 +118,26 @@ func TestDemoCanBeAdministered(t *testing.T) {
 	out, err := client.ListUserPools(t.Context(), &cognitoidentityprovider.ListUserPoolsInput{MaxResults: aws.Int32(10)})
 	if err != nil || len(out.UserPools) != 1 || aws.ToString(out.UserPools[0].Name) != "demo" {
 		t.Errorf("%+v %v", out, err)
+	}
+
+	// An identity that was taken away is shown to the administrator who wonders why it is not linked.
+	signInToDemo(newBrowser(t), shop, "alice")
+	id := func(provider, value string) *types.ProviderUserIdentifierType {
+		return &types.ProviderUserIdentifierType{ProviderName: &provider, ProviderAttributeName: aws.String("Cognito_Subject"), ProviderAttributeValue: &value}
+	}
+	pool := aws.String("local_Demo00001")
+	if _, err := client.AdminLinkProviderForUser(t.Context(), &cognitoidentityprovider.AdminLinkProviderForUserInput{
+		UserPoolId: pool, DestinationUser: id("Riverbank", "alice-0001"), SourceUser: id("Lighthouse", "carol-0001")}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := client.AdminDisableProviderForUser(t.Context(), &cognitoidentityprovider.AdminDisableProviderForUserInput{
+		UserPoolId: pool, User: id("Lighthouse", "carol-0001")}); err != nil {
+		t.Fatal(err)
+	}
+	const want = `identities that were taken away: no policy links them again\n  Lighthouse +carol-0001, until 20`
+	status, shown, log := run(t, "user", "show", "--config", filepath.Join(dir, "weir.yaml"), "--pool", *pool, "Riverbank_alice-0001")
+	if status != 0 || !regexp.MustCompile(want).MatchString(shown) {
+		t.Errorf("%d %s%s, want %s", status, shown, log, want)
 	}
 	demo.stop()
 }
