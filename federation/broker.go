@@ -12,6 +12,7 @@ import (
 	"github.com/weir-id/weir/federation/erasure"
 	"github.com/weir-id/weir/federation/fault"
 	"github.com/weir-id/weir/federation/once"
+	"github.com/weir-id/weir/federation/pending"
 	"github.com/weir-id/weir/federation/pool"
 	"github.com/weir-id/weir/federation/replay"
 	"github.com/weir-id/weir/federation/secret"
@@ -40,8 +41,9 @@ type Broker struct {
 	Ring      *secret.Ring
 	Replays   *replay.Messages // what Exchange and Notice were used for
 	Erasures  *erasure.Requests
-	Outbox    Outbox        // nil: people are sent nothing
-	Traces    *trace.Traces // of sign-ins, which go with their user; nil: there are none
+	Pending   *pending.SignIns // of people who are asked something; nil: nobody is, and Directory.AskPeople is false
+	Outbox    Outbox           // nil: people are sent nothing
+	Traces    *trace.Traces    // of sign-ins, which go with their user; nil: there are none
 	Audit     audit.Recorder
 	Now       func() time.Time
 	// Forget removes what is kept for a pool that the Broker does not work with, when the pool is deleted: its keys.
@@ -81,6 +83,10 @@ type Login struct {
 // Begin starts a sign-in at a provider of p. req has been checked against its client. callback is
 // the absolute URL that the provider will answer to.
 func (b *Broker) Begin(ctx context.Context, p pool.Pool, idp pool.IdentityProvider, req Request, callback string) (Started, error) {
+	return b.begin(ctx, p, idp, req, callback, "")
+}
+
+func (b *Broker) begin(ctx context.Context, p pool.Pool, idp pool.IdentityProvider, req Request, callback, question string) (Started, error) {
 	prov, err := b.Providers.Provider(ctx, idp)
 	if err != nil {
 		return Started{}, err
@@ -94,6 +100,7 @@ func (b *Broker) Begin(ctx context.Context, p pool.Pool, idp pool.IdentityProvid
 		Nonce:       NewID(),
 		Verifier:    randomText(32),
 		CallbackURL: callback,
+		Question:    question,
 	}
 	ch, err := prov.Begin(ctx, a)
 	if err != nil {
@@ -122,23 +129,35 @@ func (b *Broker) Open(ctx context.Context, id, sealed string) (Attempt, error) {
 	if err != nil {
 		return Attempt{}, err
 	}
-	c, err := b.Directory.Client(ctx, a.Request.ClientID)
-	switch {
-	case fault.CodeOf(err) == fault.NotFound:
-		return Attempt{}, fault.New(fault.Expired, staleText, errors.Join(ErrAttemptWithdrawn, err))
-	case err != nil:
+	if _, err := b.application(ctx, a); err != nil {
 		return Attempt{}, err
-	case c.PoolID != a.PoolID, !slices.Contains(c.CallbackURLs, a.Request.RedirectURI):
-		return Attempt{}, fault.New(fault.Expired, staleText,
-			fmt.Errorf("%w: client %s, %s", ErrAttemptWithdrawn, c.ID, a.Request.RedirectURI))
 	}
 	noteReturned(ctx, a, b.Now())
 	return a, nil
 }
 
+// application returns the attempt's application as it is now. Errors: ErrAttemptWithdrawn under fault.Expired, and the directory's.
+func (b *Broker) application(ctx context.Context, a Attempt) (pool.Client, error) {
+	c, err := b.Directory.Client(ctx, a.Request.ClientID)
+	switch {
+	case fault.CodeOf(err) == fault.NotFound:
+		return c, fault.New(fault.Expired, staleText, errors.Join(ErrAttemptWithdrawn, err))
+	case err != nil:
+		return c, err
+	case c.PoolID != a.PoolID, !slices.Contains(c.CallbackURLs, a.Request.RedirectURI):
+		return c, fault.New(fault.Expired, staleText,
+			fmt.Errorf("%w: client %s, %s", ErrAttemptWithdrawn, c.ID, a.Request.RedirectURI))
+	}
+	return c, nil
+}
+
 // Finish verifies the provider's answer to an attempt that Open returned, finds or creates the user, and starts a
-// grant and a session in one write. After an error the browser should carry what Carry returns, unless Login.Kept.
+// grant and a session in one write. After an error the browser should carry what Carry returns, unless Login.Kept. With Asked in the error's
+// chain the person has to be asked first.
 func (b *Broker) Finish(ctx context.Context, a Attempt, r Response) (Login, error) {
+	if a.Question != "" {
+		return Login{}, fault.New(fault.Internal, "", errors.New("an attempt of ProveBy signs nobody in"))
+	}
 	p, idp, err := b.provider(ctx, a)
 	if err != nil {
 		return Login{}, err
@@ -152,28 +171,35 @@ func (b *Broker) Finish(ctx context.Context, a Attempt, r Response) (Login, erro
 		return Login{}, err
 	}
 	login, err := b.signIn(ctx, p, idp, a.Request, id, b.grant)
+	if n := (*pool.NeedsProof)(nil); errors.As(err, &n) {
+		err = b.ask(ctx, a, idp, id, n, err)
+	}
 	if err != nil {
 		return Login{Kept: login.Kept}, err
 	}
 	login.Attempt = a
 	login.Carried = len(id.Once) > 0 && len(said(a, r)) == 0
-	b.Audit.Record(ctx, audit.LoginFinished{
-		Pool: p.ID, Client: a.Request.ClientID, Provider: idp.Name, Attempt: a.ID, Sub: login.User.Sub,
-		Grant: login.Grant.ID, Created: login.Created, Took: b.Now().Sub(a.Started),
-	})
+	b.finished(ctx, a, login)
 	return login, nil
+}
+
+func (b *Broker) finished(ctx context.Context, a Attempt, l Login) {
+	b.Audit.Record(ctx, audit.LoginFinished{
+		Pool: a.PoolID, Client: a.Request.ClientID, Provider: a.Provider, Attempt: a.ID, Sub: l.User.Sub,
+		Grant: l.Grant.ID, Created: l.Created, Took: b.Now().Sub(a.Started),
+	})
 }
 
 // granter writes the grant of a user who is known.
 type granter func(ctx context.Context, req Request, u pool.User, g token.Grant) (Login, error)
 
-// admit turns a proven identity into a user and a grant, which write writes.
-func (b *Broker) admit(ctx context.Context, p pool.Pool, idp pool.IdentityProvider, req Request, id Identity, write granter) (Login, error) {
+// admit turns a proven identity into a user, whom find finds, and a grant, which write writes.
+func (b *Broker) admit(ctx context.Context, p pool.Pool, idp pool.IdentityProvider, req Request, id Identity, write granter, find finder) (Login, error) {
 	notePerson(ctx, p, idp, id)
 	in, err := b.mapped(ctx, p, idp, id)
 	var res pool.SignInResult
 	if err == nil {
-		res, err = b.Directory.SignIn(ctx, p, in)
+		res, err = find(ctx, p, in)
 	}
 	defer b.keepAssertion(ctx, idp, id, res.User, err)()
 	if err != nil {

@@ -81,8 +81,12 @@ func (b *Broker) Carried(a Attempt, sealed string) url.Values {
 // signIn is admit with the memory of what the provider said once: a person of whom it said nothing this time gets what was kept, and
 // if the sign-in fails, what it said this time is kept. That is tried also where the browser has gone away meanwhile.
 func (b *Broker) signIn(ctx context.Context, p pool.Pool, idp pool.IdentityProvider, req Request, id Identity, write granter) (Login, error) {
+	return b.signInBy(ctx, p, idp, req, id, write, b.Directory.SignIn)
+}
+
+func (b *Broker) signInBy(ctx context.Context, p pool.Pool, idp pool.IdentityProvider, req Request, id Identity, write granter, find finder) (Login, error) {
 	if id.Once == nil {
-		return b.admit(ctx, p, idp, req, id, write)
+		return b.admit(ctx, p, idp, req, id, write, find)
 	}
 	who := once.Person{PoolID: p.ID, Provider: idp.Name, Subject: id.Subject}
 	kept, err := b.Once.Recall(ctx, who)
@@ -95,7 +99,7 @@ func (b *Broker) signIn(ctx context.Context, p pool.Pool, idp pool.IdentityProvi
 				}
 			}
 		}
-		login, err = b.admit(ctx, p, idp, req, id, write)
+		login, err = b.admit(ctx, p, idp, req, id, write, find)
 	}
 	after, cancel := context.WithTimeout(context.WithoutCancel(ctx), keepTimeout)
 	defer cancel()

@@ -48,6 +48,9 @@ type Attempt struct {
 	Private     []byte `json:"up,omitempty"` // Challenge.Private of Begin
 
 	Once []string `json:"uo,omitempty"` // Challenge.Once of Begin
+
+	// Question, where it is not "", is the id of a question to the person that this attempt is a proof for. It signs nobody in: see Broker.FinishProof.
+	Question string `json:"qu,omitempty"`
 }
 
 // Request is the application's authorization request after its checks (RFC 6749 section 4.1.1).

@@ -98,6 +98,8 @@ func (s *Server) routes(e *echo.Echo, oa *oauth.Service, lo *login.Service, rend
 	e.Match(both, "/saml2/logout", lo.UpstreamLogout, saml)
 	e.Match(read, "/saml2/metadata", lo.Describe)
 	e.Match(read, "/login", lo.Login)
+	e.Match(read, login.AskPath, lo.Question)
+	e.POST(login.AskPath, lo.AnswerQuestion, small)
 	e.Match(both, "/logout", oa.Logout, small)
 	e.Match(read, page.AssetPrefix+"*", echo.WrapHandler(renderer.Assets()))
 	e.POST("/oauth2/notices/:pool/:provider/:door", lo.Notice, small) // pool.IdentityProvider.NoticesPath

@@ -24,6 +24,7 @@ import (
 	"github.com/weir-id/weir/federation/notify"
 	"github.com/weir-id/weir/federation/once"
 	"github.com/weir-id/weir/federation/outgoing"
+	"github.com/weir-id/weir/federation/pending"
 	"github.com/weir-id/weir/federation/pool"
 	"github.com/weir-id/weir/federation/replay"
 	"github.com/weir-id/weir/federation/samlsp"
@@ -170,7 +171,7 @@ func (n *node) wire() {
 		}), Validate: saml.Validate, Probes: true},
 	}})
 	n.directory = &pool.Directory{Engine: n.engine, Ring: n.ring, Now: n.now, Region: n.cfg.Region, CheckProvider: n.checkProvider, ProbeProvider: n.probeProvider,
-		Resolver: &net.Resolver{}}
+		Resolver: &net.Resolver{}, AskPeople: true}
 	n.keys = &token.Keys{Engine: n.engine, Ring: n.ring, Now: n.now}
 	n.issuer = &token.Issuer{Keys: n.keys, BaseURL: n.cfg.BaseURL, Now: n.now}
 	n.grants = &token.Grants{Engine: n.engine, Ring: n.ring, Now: n.now}
@@ -180,7 +181,8 @@ func (n *node) wire() {
 	n.broker = &federation.Broker{Assertions: assertions, Traces: n.traces, Directory: n.directory, Providers: n.providers, Grants: n.grants, Ring: n.ring,
 		Once: &once.Memory{Engine: n.engine, Ring: n.ring, Now: n.now}, Upstream: &upstream.Keeper{Engine: n.engine, Ring: n.ring, Now: n.now},
 		Replays: &replay.Messages{Engine: n.engine}, Erasures: &erasure.Requests{Engine: n.engine, Ring: n.ring, Now: n.now}, Audit: n.audit, Now: n.now,
-		Forget: []func(context.Context, string) error{n.keys.DeletePool, n.samlKeys.DeletePool, (&samlsp.Copies{Engine: n.engine}).DeletePool, n.traces.DeletePool}}
+		Pending: &pending.SignIns{Engine: n.engine, Ring: n.ring},
+		Forget:  []func(context.Context, string) error{n.keys.DeletePool, n.samlKeys.DeletePool, (&samlsp.Copies{Engine: n.engine}).DeletePool, n.traces.DeletePool}}
 	if n.cfg.Outbox == config.OutboxLog {
 		n.broker.Outbox = notify.Log{Logger: n.log}
 	}

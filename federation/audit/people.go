@@ -108,3 +108,33 @@ func (IdentityLinkedByPolicy) Name() string { return "identity.linked_by_policy"
 func (e IdentityLinkedByPolicy) Attrs() []slog.Attr {
 	return attrs("pool", e.Pool, "sub", e.Sub, "provider", e.Provider, "policy", e.Policy, "attribute", e.Attribute)
 }
+
+// LinkAsked: at its first sign-in an identity may belong to a user who is there, and the person is asked (link_users: ask). Nobody is signed in yet.
+type LinkAsked struct {
+	Pool, Client, Provider, Attempt string
+}
+
+// Name implements Event.
+func (LinkAsked) Name() string { return "link.asked" }
+
+// Attrs implements Event.
+func (e LinkAsked) Attrs() []slog.Attr {
+	return attrs("pool", e.Pool, "client", e.Client, "provider", e.Provider, "attempt", e.Attempt)
+}
+
+// LinkProof: a person who was asked signed in at Provider to show which user they have. Sub is who that is, "" nobody; Reason says why it is not
+// one whom the identity could be linked to.
+type LinkProof struct {
+	Pool, Client, Provider, Attempt, Sub string
+	Proven                               bool
+	Reason                               string
+}
+
+// Name implements Event.
+func (LinkProof) Name() string { return "link.proof" }
+
+// Attrs implements Event.
+func (e LinkProof) Attrs() []slog.Attr {
+	return append(attrs("pool", e.Pool, "client", e.Client, "provider", e.Provider, "attempt", e.Attempt, "sub", e.Sub, "reason", e.Reason),
+		slog.Bool("proven", e.Proven))
+}

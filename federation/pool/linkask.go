@@ -63,20 +63,30 @@ func (d *Directory) signInAs(ctx context.Context, p Pool, in SignIn, sub string)
 		return SignInResult{}, denied("malformed sign-in")
 	}
 	e, err := d.users().GetBy(ctx, identityKey(p.ID, in.Provider.Name, in.Subject))
-	switch {
-	case err == nil && e.Value.Sub == sub:
+	if err == nil {
+		to, err := d.lead(ctx, e)
+		switch {
+		case err != nil:
+			return SignInResult{}, err
+		case to.Value.Sub != sub:
+			return SignInResult{}, denied("the identity is another user's")
+		case e.Value.MergedInto != nil:
+			return d.returningMerged(ctx, p, in, e)
+		}
 		return d.returning(ctx, p, in, e)
-	case err == nil:
-		return SignInResult{}, denied("the identity is another user's")
-	case !errors.Is(err, store.ErrNotFound):
+	}
+	if !errors.Is(err, store.ErrNotFound) {
 		return SignInResult{}, err
 	}
 	o, err := d.offer(ctx, p, in)
 	if err != nil {
 		return SignInResult{}, err
 	}
-	if e, err = d.found(ctx)(d.users().Get(ctx, userKey(p.ID, sub))); err != nil {
+	if e, err = d.users().Get(ctx, userKey(p.ID, sub)); err != nil {
 		return SignInResult{}, err
+	}
+	if e.Value.MergedInto != nil { // since the person proved to be this user; a pointer that does not hold goes with its next sign-in
+		return SignInResult{}, denied("the user was merged into another one")
 	}
 	if o.Policy.Kind != LinkAsk || o.Value == "" {
 		return SignInResult{}, denied("the provider's policy asks nobody")

@@ -50,6 +50,9 @@ const (
 	StepGroups   = "groups"          // what the provider's group rules changed
 	StepTokens   = "upstream_tokens" // kept, or not
 	StepGrant    = "grant"           // the application has something to redeem
+	StepAsked    = "asked"           // the person was asked whether they have a user already
+	StepProven   = "proven"          // they signed in as one whom the identity may belong to
+	StepChosen   = "chosen"          // what they answered
 )
 
 // The bounds of what is recorded of one sign-in.

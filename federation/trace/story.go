@@ -18,6 +18,9 @@ var sayings = map[string]saying{
 	StepGroups:   {so: "What the provider's groups came to"},
 	StepTokens:   {so: "The provider's tokens were"},
 	StepGrant:    {so: "The application can now get its tokens"},
+	StepAsked:    {so: "The person was asked whether they have a user already"},
+	StepProven:   {so: "The person signed in as the user that they have already"},
+	StepChosen:   {so: "The person chose"},
 
 	"oidc.state":            {"The answer is to the sign-in that this browser began", "The answer is to another sign-in than this browser began"},
 	"oidc.discovery":        {"The provider's discovery document is good", "The provider's discovery document cannot be had, or is not usable"},
@@ -94,7 +97,7 @@ func (s Step) text() string {
 	facts := make([]string, 0, len(s.Facts))
 	for _, f := range s.Facts {
 		switch {
-		case s.Name == StepUser && f.Name == "user", s.Name == StepTokens && f.Name == "tokens":
+		case s.Name == StepUser && f.Name == "user", s.Name == StepTokens && f.Name == "tokens", s.Name == StepChosen && f.Name == "chosen":
 			words += " " + f.Text
 		case f.Name == FactMore:
 		default:

@@ -54,7 +54,13 @@ func (s *Service) Callback(c echo.Context) error {
 		return s.OAuth.SignInFailed(c, a, fault.New(fault.Expired, "This sign-in is no longer valid. Go back to the application and start again.", errElsewhere))
 	}
 	ans.Carried = s.OAuth.Broker.Carried(a, s.Site.Carried(c, a.PoolID, a.Provider))
+	if a.Question != "" {
+		return s.proved(c, a, ans)
+	}
 	login, err := s.OAuth.Broker.Finish(r.Context(), a, ans)
+	if q := (*federation.Asked)(nil); errors.As(err, &q) {
+		return s.ask(c, q)
+	}
 	if err != nil {
 		if !login.Kept {
 			s.Site.SetCarried(c, s.OAuth.Broker.Carry(id, sealed, ans))

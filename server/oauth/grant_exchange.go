@@ -78,7 +78,7 @@ func exchangeError(err error) error {
 		return err
 	case errors.Is(err, federation.ErrNotNative):
 		return &web.OAuthError{Code: "unauthorized_client", Err: err}
-	case code == fault.Denied, code == fault.Invalid, code == fault.Conflict:
+	case code == fault.Denied, code == fault.Invalid, code == fault.Conflict, code == fault.LoginRequired: // the last: nobody can be asked here
 		return &web.OAuthError{Code: "invalid_request", Err: err}
 	case code == fault.Upstream, code == fault.UpstreamTimeout:
 		return &web.OAuthError{Code: "temporarily_unavailable", Status: http.StatusServiceUnavailable, Err: err}

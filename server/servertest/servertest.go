@@ -29,6 +29,7 @@ import (
 	"github.com/weir-id/weir/federation/erasure"
 	"github.com/weir-id/weir/federation/once"
 	"github.com/weir-id/weir/federation/outgoing"
+	"github.com/weir-id/weir/federation/pending"
 	"github.com/weir-id/weir/federation/pool"
 	"github.com/weir-id/weir/federation/replay"
 	"github.com/weir-id/weir/federation/samlsp"
@@ -183,7 +184,7 @@ func (w *Weir) wire(o Options) {
 			Validate: saml.Validate, Probes: true,
 		},
 	}})
-	w.Directory = &pool.Directory{Engine: w.store, Ring: w.Ring, Now: now,
+	w.Directory = &pool.Directory{Engine: w.store, Ring: w.Ring, Now: now, AskPeople: true,
 		CheckProvider: func(ip pool.IdentityProvider) []pool.Problem { return detailProblems(set.Validate(ip)) },
 		ProbeProvider: func(ctx context.Context, ip pool.IdentityProvider) []pool.Problem {
 			return detailProblems(set.Probe(ctx, ip))
@@ -197,7 +198,7 @@ func (w *Weir) wire(o Options) {
 	w.Once = &once.Memory{Engine: w.store, Ring: w.Ring, Now: now}
 	w.Traces = &trace.Traces{Engine: w.store, Ring: w.Ring, Now: now, Logger: logger, SignIns: 1000, Watch: w.Metrics}
 	w.Broker = &federation.Broker{Assertions: assertions, Traces: w.Traces, Directory: w.Directory, Providers: set, Grants: w.Grants, Ring: w.Ring,
-		Once: w.Once, Upstream: &upstream.Keeper{Engine: w.store, Ring: w.Ring, Now: now},
+		Once: w.Once, Pending: &pending.SignIns{Engine: w.store, Ring: w.Ring}, Upstream: &upstream.Keeper{Engine: w.store, Ring: w.Ring, Now: now},
 		Replays: &replay.Messages{Engine: w.store}, Erasures: &erasure.Requests{Engine: w.store, Ring: w.Ring, Now: now}, Audit: recorder, Now: now,
 		Forget: []func(context.Context, string) error{w.Keys.DeletePool, w.SAMLKeys.DeletePool, (&samlsp.Copies{Engine: w.store}).DeletePool, w.Traces.DeletePool}}
 	w.Server = &server.Server{

@@ -25,7 +25,11 @@ const (
 	attemptMark = "weir_at_"
 	logoutMark  = "weir_lo_"
 	carriedMark = "weir_on_"
+	askMark     = "weir_as_"
 )
+
+// maxQuestions bounds the questions to the person that one browser may hold. The others go.
+const maxQuestions = 2
 
 // maxCarried bounds the cookies that hold what providers said once: see federation.Carry.
 const maxCarried = 2
@@ -124,6 +128,31 @@ func (s *Site) Logout(c echo.Context, id string) string {
 
 // DropLogout removes the sign-out of that id from the browser.
 func (s *Site) DropLogout(c echo.Context, id string) { s.remove(c, s.prefix()+logoutMark+id) }
+
+// SetQuestion puts the right to answer a question into the browser. The cookie is Lax: no other site can send an answer along with it.
+func (s *Site) SetQuestion(c echo.Context, id, sealed string) {
+	count := 1
+	for _, ck := range c.Cookies() {
+		if strings.HasPrefix(ck.Name, s.prefix()+askMark) && ck.Name != s.prefix()+askMark+id {
+			if count++; count > maxQuestions {
+				s.remove(c, ck.Name)
+			}
+		}
+	}
+	s.set(c, s.prefix()+askMark+id, sealed, federation.AskLife)
+}
+
+// Question returns the sealed right to answer the question of that id, "" where the browser has none.
+func (s *Site) Question(c echo.Context, id string) string {
+	ck, err := c.Cookie(s.prefix() + askMark + id)
+	if err != nil {
+		return ""
+	}
+	return ck.Value
+}
+
+// DropQuestion removes it from the browser.
+func (s *Site) DropQuestion(c echo.Context, id string) { s.remove(c, s.prefix()+askMark+id) }
 
 // SetCarried puts what a provider said once into the browser, if there is anything, and removes what is too much of others.
 func (s *Site) SetCarried(c echo.Context, carry federation.Carry) {

@@ -26,7 +26,7 @@ func CSP(k Kind) string {
 		"frame-ancestors 'none'",
 	}
 	switch k {
-	case KindChooser:
+	case KindChooser, KindAsk, KindConfirm:
 	case KindPost:
 		p = append(p, "script-src 'self'")
 	default:

@@ -22,6 +22,8 @@ func TestContentSecurityPolicy(t *testing.T) {
 		page.KindDeletion:  all + "; form-action 'none'",
 		// Forms whose answer may redirect anywhere: see the comment on CSP.
 		page.KindChooser: all,
+		page.KindAsk:     all,
+		page.KindConfirm: all,
 		page.KindPost:    all + "; script-src 'self'",
 	} {
 		got := page.CSP(kind)
@@ -35,7 +37,7 @@ func TestContentSecurityPolicy(t *testing.T) {
 }
 
 func TestPageHeaders(t *testing.T) {
-	for _, kind := range []page.Kind{page.KindChooser, page.KindError, page.KindSignedOut, page.KindPost, page.KindDeletion} {
+	for _, kind := range []page.Kind{page.KindChooser, page.KindError, page.KindSignedOut, page.KindPost, page.KindDeletion, page.KindAsk, page.KindConfirm} {
 		h := http.Header{}
 		page.SetHeaders(h, kind)
 		want := map[string]string{

@@ -39,6 +39,25 @@ type Messages struct {
 	DeletionOf           Phrase // around the day
 	Day                  string // the layout of a day
 
+	AskTitle       string
+	SignedInWith   Phrase // around the provider's name
+	As             Phrase // around the address, behind it
+	MayHaveAccount string
+	HaveAccount    string
+	WaysToProve    string
+	NoAccount      string
+	NewAccount     string
+	NotYou         string
+	Cancel         string
+	AskNotices     map[AskNotice]string
+
+	ConfirmTitle string
+	SignIns      string // the list of both
+	AccountOf    Phrase // around the provider by which the account was proven
+	WhatLinkDoes Phrase // around the provider that is added
+	LinkThem     string
+	NotThis      string
+
 	OneMoment   string
 	TakingYouTo Phrase // around the receiver's name
 	TakingYouOn string // where it has none
@@ -134,6 +153,29 @@ var English = Messages{
 	DeletionDoneHelp:     "There is nobody here any more who belongs to the account that you asked from.",
 	DeletionOf:           Phrase{"You asked on ", " that your data be deleted."},
 	Day:                  "2 January 2006",
+
+	AskTitle:       "Do you have an account already?",
+	SignedInWith:   Phrase{"You signed in with ", ""},
+	As:             Phrase{" as ", "."},
+	MayHaveAccount: "There may be an account with this address here already.",
+	HaveAccount:    "If it is yours, sign in to it the way you usually do. After that you can choose to get into it both ways.",
+	WaysToProve:    "Ways to sign in to your account",
+	NoAccount:      "If you have none, or want to keep the two apart:",
+	NewAccount:     "Continue with a new account",
+	NotYou:         "If it was not you who just signed in there, cancel.",
+	Cancel:         "Cancel",
+	AskNotices: map[AskNotice]string{
+		AskOther:   "That is not an account that can be linked. Nothing was changed, and you are not signed in.",
+		AskFailed:  "Signing in to your account did not work. Nothing was changed.",
+		AskChanged: "Something has changed in the meantime. Sign in to your account once more.",
+	},
+
+	ConfirmTitle: "Link these two?",
+	SignIns:      "What will be linked",
+	AccountOf:    Phrase{"Your account, by ", ""},
+	WhatLinkDoes: Phrase{"From then on, whoever can sign in with ", " as above gets into your account. Link them only if both are yours and you signed in with both just now."},
+	LinkThem:     "Link and continue",
+	NotThis:      "Do not link",
 
 	OneMoment:   "One moment",
 	TakingYouTo: Phrase{"Taking you to ", "."},

@@ -41,9 +41,11 @@ const (
 	KindSignedOut Kind = "signedout"
 	KindPost      Kind = "post"
 	KindDeletion  Kind = "deletion"
+	KindAsk       Kind = "ask"
+	KindConfirm   Kind = "confirm"
 )
 
-var kinds = [...]Kind{KindChooser, KindError, KindSignedOut, KindPost, KindDeletion}
+var kinds = [...]Kind{KindChooser, KindError, KindSignedOut, KindPost, KindDeletion, KindAsk, KindConfirm}
 
 // New parses the embedded templates and names the assets after their content. An error is a
 // defect of this build, never of the configuration.

@@ -86,6 +86,25 @@ func deletion(v page.Deletion) renderFunc {
 	return func(r *page.Renderer, w io.Writer) error { return r.Deletion(w, v) }
 }
 
+func asked(v page.Ask) page.Ask {
+	v.Action, v.Params = "/login/link", []page.Param{{Name: "question", Value: "aWQ"}, {Name: "token", Value: `"><b>`}}
+	if v.Provider == "" {
+		v.ClientName, v.Provider, v.Address = "Riverbank Portal", "Corp AD", "ada@corp.example"
+	}
+	if v.Providers == nil {
+		v.Providers = three
+	}
+	return v
+}
+
+func ask(v page.Ask) renderFunc {
+	return func(r *page.Renderer, w io.Writer) error { return r.Ask(w, asked(v)) }
+}
+
+func confirm(v page.Ask) renderFunc {
+	return func(r *page.Renderer, w io.Writer) error { return r.Confirm(w, asked(v)) }
+}
+
 // every is each page in each of its states. Tests of what holds for all pages go over it.
 var every = map[string]renderFunc{
 	"chooser":            chooser(page.Chooser{ClientName: "Riverbank Portal", Providers: three, Email: email("", false)}),
@@ -105,6 +124,11 @@ var every = map[string]renderFunc{
 	"post":               post(page.Post{Action: "https://idp.example.com/sso?x=1&y=2", Params: []page.Param{{Name: "SAMLRequest", Value: "PHNhbWw+/=="}, {Name: "RelayState", Value: "abc"}}, To: "Corp AD"}),
 	"deletion":           deletion(page.Deletion{Asked: time.Date(2026, 5, 4, 12, 0, 0, 0, time.UTC)}),
 	"deletion-done":      deletion(page.Deletion{Asked: time.Date(2026, 5, 4, 12, 0, 0, 0, time.UTC), Done: true}),
+	"ask":                ask(page.Ask{}),
+	"ask-other":          ask(page.Ask{Notice: page.AskOther, Providers: branded}),
+	"ask-bare":           ask(page.Ask{ClientName: " ", Provider: "\u202e", Notice: "<b>"}),
+	"confirm":            confirm(page.Ask{By: "GitHub Enterprise", Account: "Ada@corp.example"}),
+	"confirm-changed":    confirm(page.Ask{By: "GitHub Enterprise", Account: "Ada@corp.example", Notice: page.AskChanged}),
 	"post-unnamed":       post(page.Post{Action: "/saml2/idpresponse", Params: []page.Param{{Name: "submit", Value: "1"}}}),
 }
 

@@ -139,6 +139,7 @@ type chooserData struct {
 type providerData struct {
 	label
 	URL, Initial, Class, Light, Dark string
+	Value                            string // what a form sends for it
 }
 
 type emailData struct {
