@@ -77,7 +77,7 @@ func providerContracts() map[string]contract {
 		{"a detail of no kind", "InvalidParameterException", "ProviderDetails.colour: unknown key", detailed("colour", "blue")},
 		{"an identifier of another", "InvalidParameterException", "IdpIdentifiers: Another identity provider", func(_ *rig, in body) { in["IdpIdentifiers"] = []any{"Corp.Example"} }},
 		{"linking by addresses without domains", "InvalidParameterException", "ProviderDetails[link_users]: email needs trusted_domains", detailed("link_users", "email")},
-		{"a page that asks, which there is none of", "InvalidParameterException", "ask is not possible yet", detailed("link_users", "ask")},
+		{"a page that asks about addresses that nobody verified", "InvalidParameterException", "needs the attribute email", detailed("link_users", "ask")},
 		{"a trusted domain that is another's identifier", "InvalidParameterException", "identifiers or trusted domains", detailed("trusted_domains", "Corp.Example")},
 		{"an attribute of nobody's", "InvalidParameterException", "AttributeMapping[mail]", func(_ *rig, in body) { in["AttributeMapping"] = body{"mail": "mail"} }},
 	}
