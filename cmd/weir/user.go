@@ -53,15 +53,25 @@ signs in with the same identity afterwards is a new user with another sub.`},
 }
 
 func userAction(action, short, long string) *cobra.Command {
+	cmd, ask := userQuestion(action, "USER", "a sub, a user name or an e-mail address", short, long)
+	if action == "delete" {
+		cmd.Use = action + " --config weir.yaml --pool ID --yes USER"
+		cmd.Flags().BoolVar(&ask.Yes, "yes", false, "really delete; without it the user is shown")
+	}
+	return cmd
+}
+
+// userQuestion is a command about one user, whom its argument names, and what it asks of the serving process or of the store.
+func userQuestion(action, argument, want, short, long string) (*cobra.Command, *control.User) {
 	var file string
-	ask := control.User{Action: action}
+	ask := &control.User{Action: action}
 	cmd := &cobra.Command{
-		Use:   action + " --config weir.yaml --pool ID USER",
+		Use:   action + " --config weir.yaml --pool ID " + argument,
 		Short: short,
 		Long:  long,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) != 1 || args[0] == "" {
-				return fmt.Errorf("want one argument, a sub, a user name or an e-mail address: %s", cmd.UseLine())
+				return fmt.Errorf("want one argument, %s: %s", want, cmd.UseLine())
 			}
 			return nil
 		},
@@ -71,21 +81,17 @@ func userAction(action, short, long string) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			err = askServing(cmd.Context(), cfg, "user", ask, cmd.OutOrStdout())
+			err = askServing(cmd.Context(), cfg, "user", *ask, cmd.OutOrStdout())
 			if !errors.Is(err, control.ErrNotServing) {
 				return err
 			}
-			return onStopped(cmd, cfg, "users", func(n *node) error { return n.user(cmd.Context(), ask, cmd.OutOrStdout()) })
+			return onStopped(cmd, cfg, "users", func(n *node) error { return n.user(cmd.Context(), *ask, cmd.OutOrStdout()) })
 		},
 	}
 	configFlag(cmd, &file)
 	cmd.Flags().StringVar(&ask.Pool, "pool", "", "the id of the user pool (required)")
 	_ = cmd.MarkFlagRequired("pool") // fails only for a flag that does not exist
-	if action == "delete" {
-		cmd.Use = action + " --config weir.yaml --pool ID --yes USER"
-		cmd.Flags().BoolVar(&ask.Yes, "yes", false, "really delete; without it the user is shown")
-	}
-	return cmd
+	return cmd, ask
 }
 
 // user does what was asked about one user, and tells out.

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -29,34 +28,9 @@ with it and was not changed since, and what sign-ins with its identities gave en
 }
 
 func userPair(action, short, long string) *cobra.Command {
-	var file string
-	ask := control.User{Action: action}
-	cmd := &cobra.Command{
-		Use: action + " --config weir.yaml --pool ID OTHER", Short: short, Long: long,
-		Args: func(cmd *cobra.Command, args []string) error {
-			if len(args) != 1 || args[0] == "" {
-				return fmt.Errorf("want one argument, the user that is merged: %s", cmd.UseLine())
-			}
-			return nil
-		},
-		RunE: func(cmd *cobra.Command, args []string) error {
-			ask.User = args[0]
-			cfg, err := loadConfig(file)
-			if err != nil {
-				return err
-			}
-			err = askServing(cmd.Context(), cfg, "user", ask, cmd.OutOrStdout())
-			if !errors.Is(err, control.ErrNotServing) {
-				return err
-			}
-			return onStopped(cmd, cfg, "users", func(n *node) error { return n.user(cmd.Context(), ask, cmd.OutOrStdout()) })
-		},
-	}
-	configFlag(cmd, &file)
-	cmd.Flags().StringVar(&ask.Pool, "pool", "", "the id of the user pool (required)")
+	cmd, ask := userQuestion(action, "OTHER", "the user that is merged", short, long)
 	cmd.Flags().BoolVar(&ask.DryRun, "dry-run", false, "say what would change and change nothing")
 	cmd.Flags().BoolVar(&ask.JSON, "json", false, "say it in JSON")
-	_ = cmd.MarkFlagRequired("pool") // fails only for a flag that does not exist
 	if action == "merge" {
 		cmd.Use = action + " --config weir.yaml --pool ID --into USER OTHER"
 		cmd.Flags().StringVar(&ask.Into, "into", "", "the user that stays: a sub, a user name or an e-mail address (required)")
