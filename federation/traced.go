@@ -47,7 +47,8 @@ func noteUser(ctx context.Context, r pool.SignInResult) {
 	case len(r.Changed) > 0:
 		what = "updated"
 	}
-	l.Note(trace.StepUser, "user", what, "changed", strings.Join(r.Changed, ", "), "matched_by", r.Matched, "sub", r.User.Sub)
+	l.Note(trace.StepUser, "user", what, "changed", strings.Join(r.Changed, ", "), "matched_by", r.Matched,
+		"linked_by", string(r.Linked.Kind), "linked_on", r.Linked.Attribute, "sub", r.User.Sub)
 	noteGroups(l, r.Groups)
 }
 

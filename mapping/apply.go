@@ -213,13 +213,21 @@ func elsewhere(claim any, attribute string, computed bool) bool {
 	return err != nil || text != attribute
 }
 
+// lowerASCII changes the letters A to Z alone, and allocates only where there are some.
 func lowerASCII(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r >= 'A' && r <= 'Z' {
-			r += 'a' - 'A'
+	for i := range len(s) {
+		if s[i] < 'A' || s[i] > 'Z' {
+			continue
 		}
-		return r
-	}, s)
+		b := []byte(s)
+		for ; i < len(b); i++ {
+			if b[i] >= 'A' && b[i] <= 'Z' {
+				b[i] += 'a' - 'A'
+			}
+		}
+		return string(b)
+	}
+	return s
 }
 
 // verified is the rule of trust for email_verified and phone_number_verified: see the package documentation.

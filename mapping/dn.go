@@ -129,7 +129,7 @@ var shortNames = map[string]string{
 }
 
 func (a ava) isCommonName() bool {
-	return len(a.kind) == 2 && lowerASCII(a.kind) == "cn" || len(a.kind) > 2 && shortNames[lowerASCII(a.kind)] == "cn"
+	return len(a.kind) == 2 && a.kind[0]|' ' == 'c' && a.kind[1]|' ' == 'n' || len(a.kind) > 2 && shortNames[lowerASCII(a.kind)] == "cn"
 }
 
 // commonName returns the common name in the first RDN of a DN, which is what the entry is called. ok is false for what is no DN from one end to

@@ -230,7 +230,7 @@ func TestExpressionsAreBounded(t *testing.T) {
 		rules := compiledRules(t, map[string]string{"a": "[cel] " + source})
 		began := time.Now()
 		r := rules.Apply(c)
-		if took := time.Since(began); took > 5*time.Second {
+		if took := time.Since(began); took > time.Minute {
 			t.Errorf("%.80s: took %v", source, took)
 		}
 		if (r.Err() != nil) != fails {

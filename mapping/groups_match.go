@@ -153,7 +153,7 @@ func (m *matching) value(v string) bool {
 	g := m.g
 	m.whole(g.exact[v], v, v)
 	if len(v) < len(g.idLengths) && g.idLengths[len(v)] {
-		m.whole(g.ids[smallID(v)], v, v)
+		m.whole(g.ids[lowerASCII(v)], v, v)
 	}
 	if len(g.folded)+len(g.foldPrefixes.texts) > 0 {
 		f := foldCase(v)
@@ -169,16 +169,6 @@ func (m *matching) value(v string) bool {
 	}
 	m.whole(g.anyValue, v, v)
 	return m.taken
-}
-
-// smallID is lowerASCII, without the work where there is nothing to do.
-func smallID(s string) string {
-	for i := range len(s) {
-		if s[i] >= 'A' && s[i] <= 'Z' {
-			return lowerASCII(s)
-		}
-	}
-	return s
 }
 
 // whole lets rules have a value whose $0 is what.

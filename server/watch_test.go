@@ -118,8 +118,12 @@ func TestLogHoldsNoSecret(t *testing.T) {
 		if len(s) < 8 {
 			t.Errorf("%s is %q: the test does not work", name, s)
 		}
+		where := log
+		if name == "an e-mail address" { // what a provider says of people is in its sealed trace, and not in the log
+			where = w.Log.Text()
+		}
 		for _, form := range []string{s, url.QueryEscape(s)} {
-			if strings.Contains(log, form) {
+			if strings.Contains(where, form) {
 				t.Errorf("the log holds %s", name)
 			}
 		}

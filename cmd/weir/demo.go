@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -72,6 +73,10 @@ func runDemo(ctx context.Context, dir string, stdout, stderr io.Writer) (err err
 	}
 	broker, upstream, shop := "http://"+ls[0].Addr().String(), "http://"+ls[1].Addr().String(), "http://"+ls[2].Addr().String()
 	log := logger(config.Log{Format: config.FormatText, Level: slog.LevelWarn}, stderr)
+	file, err := demoFile(dir, broker)
+	if err != nil {
+		return err
+	}
 	n, err := openNode(ctx, demoConfig(dir, broker), log)
 	if err != nil {
 		return err
@@ -101,7 +106,9 @@ func runDemo(ctx context.Context, dir string, stdout, stderr io.Writer) (err err
 	defer stop()
 	for _, run := range []func() error{
 		func() error { return peers.serve(ctx, log, drainTime) },
-		func() error { return n.serve(ctx, ls[0], func() error { return demoLines(stdout, shop, broker) }) },
+		func() error {
+			return n.serve(ctx, ls[0], func() error { return demoLines(stdout, shop, broker, file) })
+		},
 	} {
 		g.Go(func() error {
 			defer stop() // one is of no use without the other
@@ -111,13 +118,14 @@ func runDemo(ctx context.Context, dir string, stdout, stderr io.Writer) (err err
 	return g.Wait()
 }
 
-// demoLines are all that the demonstration prints: what to open, with whom to sign in, how to administer it, how to stop.
-func demoLines(out io.Writer, shop, broker string) error {
+// demoLines are all that the demonstration prints: what to open, with whom to sign in, how to administer it and look into it, how to stop.
+func demoLines(out io.Writer, shop, broker, file string) error {
 	_, err := fmt.Fprintf(out, "Open %s in a browser and choose Sign in.\n"+
 		"Sign in at Riverbank as alice (password alice) or bob (password bob).\n"+
 		"Administer it, for example with the AWS CLI: AWS_ACCESS_KEY_ID=%s AWS_SECRET_ACCESS_KEY=%s "+
 		"aws cognito-idp list-user-pools --max-results 10 --endpoint-url %s --region local\n"+
-		"Stop with Ctrl-C.\n", shop, demoAdmin, demoAdminKey, broker)
+		"See what a sign-in did: weir trace --config %s\n"+
+		"Stop with Ctrl-C.\n", shop, demoAdmin, demoAdminKey, broker, file)
 	return err
 }
 
@@ -147,6 +155,7 @@ func demoSpec(broker, upstream, shop string) pool.Spec {
 	return pool.Spec{UserPools: []pool.PoolSpec{{
 		PoolName: "demo", ID: demoPool,
 		Schema: []pool.SchemaSpec{{Name: "faculty", AttributeDataType: "String"}, {Name: "groups", AttributeDataType: "String"}},
+		Groups: []pool.GroupSpec{{GroupName: "scientists"}},
 		IdentityProviders: []pool.ProviderSpec{
 			demoProvider("Riverbank", upstream+riverbankPath, "riverbank.example"),
 			demoProvider("Lighthouse", upstream+lighthousePath, "lighthouse.example"),
@@ -161,12 +170,29 @@ func demoSpec(broker, upstream, shop string) pool.Spec {
 	}}}
 }
 
+// demoFile writes the demonstration's settings as a configuration file into its directory, for the commands that look into it while it runs.
+func demoFile(dir, broker string) (string, error) {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return "", err
+	}
+	file := filepath.Join(dir, "weir.yaml")
+	text := "# Written by weir demo each time it starts, for weir trace, mapping, user, export and apply beside it.\n" +
+		"base_url: " + broker + "\n" +
+		"store: " + strconv.Quote("bolt:"+filepath.Join(dir, "weir.db")) + "\n" +
+		"sealing_keys: {file: " + strconv.Quote(filepath.Join(dir, "sealing.keys")) + "}\n" +
+		"outgoing: {allow_private: true}\n"
+	return file, os.WriteFile(file, []byte(text), 0o600)
+}
+
 func demoProvider(name, issuer, domain string) pool.ProviderSpec {
 	return pool.ProviderSpec{
 		ProviderName: name, ProviderType: "OIDC",
 		ProviderDetails: map[string]secret.Text{
 			"client_id": secret.New(demoUpstream), "client_secret": secret.New(demoUpstreamKey),
 			"oidc_issuer": secret.New(issuer), "authorize_scopes": secret.New("openid email profile"),
+			"group_claim": secret.New("faculty"), "group_rules": secret.New(`scientists <- exact "Hydrology" "Botany"`),
+			"keep_assertions": secret.New("20"), // the people are made up
 		},
 		AttributeMapping: map[string]string{
 			"email": "email", "email_verified": "email_verified", "name": "name",

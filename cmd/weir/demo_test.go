@@ -12,6 +12,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/cognitoidentityprovider"
+	"github.com/aws/aws-sdk-go-v2/service/cognitoidentityprovider/types"
 )
 
 const lastLine = "Stop with Ctrl-C.\n"
@@ -92,7 +93,7 @@ func TestDemoIsAWholeSignIn(t *testing.T) {
 	want := "Open " + shop + " in a browser and choose Sign in.\n" +
 		"Sign in at Riverbank as alice (password alice) or bob (password bob).\n"
 	got, ok := strings.CutPrefix(demo.out.String(), want)
-	if got, last := strings.CutSuffix(got, lastLine); !ok || !last || strings.Count(got, "\n") != 1 {
+	if got, last := strings.CutSuffix(got, lastLine); !ok || !last || strings.Count(got, "\n") != 2 {
 		t.Errorf("output %q", demo.out.String())
 	}
 	if log := demo.log.String(); log != "" {
@@ -102,7 +103,8 @@ func TestDemoIsAWholeSignIn(t *testing.T) {
 
 // The command that the demonstration prints has all that a client of the API needs.
 func TestDemoCanBeAdministered(t *testing.T) {
-	demo, _ := startDemo(t)
+	dir := t.TempDir()
+	demo, shop := startDemo(t, "--data", dir)
 	m := regexp.MustCompile(`AWS_ACCESS_KEY_ID=(\S+) AWS_SECRET_ACCESS_KEY=(\S+) aws cognito-idp list-user-pools --max-results 10 --endpoint-url (\S+) --region local\n`).
 		FindStringSubmatch(demo.out.String())
 	if m == nil {
@@ -117,6 +119,83 @@ func TestDemoCanBeAdministered(t *testing.T) {
 	if err != nil || len(out.UserPools) != 1 || aws.ToString(out.UserPools[0].Name) != "demo" {
 		t.Errorf("%+v %v", out, err)
 	}
+
+	// An identity that was taken away is shown to the administrator who wonders why it is not linked.
+	signInToDemo(newBrowser(t), shop, "alice")
+	id := func(provider, value string) *types.ProviderUserIdentifierType {
+		return &types.ProviderUserIdentifierType{ProviderName: &provider, ProviderAttributeName: aws.String("Cognito_Subject"), ProviderAttributeValue: &value}
+	}
+	pool := aws.String("local_Demo00001")
+	if _, err := client.AdminLinkProviderForUser(t.Context(), &cognitoidentityprovider.AdminLinkProviderForUserInput{
+		UserPoolId: pool, DestinationUser: id("Riverbank", "alice-0001"), SourceUser: id("Lighthouse", "carol-0001")}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := client.AdminDisableProviderForUser(t.Context(), &cognitoidentityprovider.AdminDisableProviderForUserInput{
+		UserPoolId: pool, User: id("Lighthouse", "carol-0001")}); err != nil {
+		t.Fatal(err)
+	}
+	const want = `identities that were taken away: no policy links them again\n  Lighthouse +carol-0001, until 20`
+	status, shown, log := run(t, "user", "show", "--config", filepath.Join(dir, "weir.yaml"), "--pool", *pool, "Riverbank_alice-0001")
+	if status != 0 || !regexp.MustCompile(want).MatchString(shown) {
+		t.Errorf("%d %s%s, want %s", status, shown, log, want)
+	}
+	demo.stop()
+}
+
+// The run in docs/mapping.md: a mapping that is broken on purpose is refused in the lab, and the sign-in that it fails is told by its reference.
+func TestDemoRunOfABrokenMapping(t *testing.T) {
+	dir := t.TempDir()
+	demo, shop := startDemo(t, "--data", dir)
+	for _, person := range []string{"alice", "bob"} {
+		signInToDemo(newBrowser(t), shop, person)
+	}
+	with := func(args ...string) []string {
+		return append(args, "--config", filepath.Join(dir, "weir.yaml"))
+	}
+	about := func(args ...string) []string {
+		return with(append([]string{"mapping"}, append(args, "--pool", "local_Demo00001", "--provider", "Riverbank")...)...)
+	}
+	says := func(want int, texts []string, args ...string) string {
+		t.Helper()
+		status, out, log := run(t, args...)
+		for _, text := range texts {
+			if !strings.Contains(out, text) {
+				t.Errorf("weir %s: no %q in\n%s", args, text, out)
+			}
+		}
+		if status != want {
+			t.Fatalf("weir %s: %d\n%s%s", args, status, out, log)
+		}
+		return out
+	}
+	says(0, []string{"#1 ", "#2 ", "alice-0001", "bob-0001"}, about("list")...)
+	live := says(0, []string{"- ProviderName: Riverbank\n"}, with("export")...)
+	file := func(name, claim string) string {
+		before, riverbank, _ := strings.Cut(live, "- ProviderName: Riverbank\n")
+		riverbank = strings.Replace(riverbank, "          name: name\n", "          name: '[cel] claims.given_name + \" \" + claims."+claim+"'\n", 1)
+		riverbank = strings.Replace(riverbank, `"Hydrology" "Botany"`, `"Hydrologie"`, 1)
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(before+"- ProviderName: Riverbank\n"+riverbank), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	broken := file("broken.yaml", "familyname")
+	says(3, []string{"2 sign-ins that work would fail: ", "line 1, column 39: a claim or key is absent"}, about("test", "--rules", broken)...)
+	says(0, []string{"1 user loses group scientists\nno change for 1\n", "the provider gives it no more"}, about("test", "--rules", file("half.yaml", "family_name"))...)
+	says(0, []string{"1 updated"}, with("apply", "-f", broken)...)
+
+	b := newBrowser(t)
+	failed := b.submit(b.click(b.submit(b.open(shop), "Sign in"), "Riverbank"), "Sign in", "username", "alice", "password", "alice")
+	reference := regexp.MustCompile(`reference ((?:[A-Z2-7]{4}-){3}[A-Z2-7]{4})`).FindStringSubmatch(failed.body)
+	if reference == nil {
+		t.Fatalf("%s: %d %s", failed.url, failed.status, failed.body)
+	}
+	says(0, []string{"name: failed, from [cel] claims.given_name", "alice@riverbank.example"}, with("trace", reference[1])...)
+	if shared := says(0, []string{"Step by step"}, with("trace", reference[1], "--redacted")...); strings.Contains(shared, "alice") {
+		t.Errorf("the redacted form:\n%s", shared)
+	}
+	says(0, []string{"scientists     from Riverbank by the rule"}, with("user", "show", "--pool", "local_Demo00001", "alice@riverbank.example")...)
 	demo.stop()
 }
 

@@ -230,6 +230,12 @@ func (n *node) showUser(ctx context.Context, u pool.User, out io.Writer) error {
 			}
 		}
 	}
+	if len(u.Past) > 0 {
+		line("identities that were taken away: no policy links them again")
+		for _, l := range u.Past {
+			row(printable(l.Provider), fmt.Sprintf("%s, until %s", printable(l.Subject), l.Ended.UTC().Format(userTime)))
+		}
+	}
 	if len(u.Groups) > 0 {
 		line("groups")
 		if err := n.showGroups(ctx, u, row); err != nil {
