@@ -66,8 +66,8 @@ export const pools = (issuer, callback) => ({
   ],
 })
 
-// deploy starts both. It returns { weir, upstream, issuers: { alpha, bravo }, restartUpstream, remove }.
-export async function deploy(binary, { callback } = {}) {
+// deploy starts both; change alters the content of pool.yaml. It returns { weir, upstream, issuers: { alpha, bravo }, restartUpstream, remove }.
+export async function deploy(binary, { callback, change = (content) => content } = {}) {
   const weir = await Weir.create(binary)
   const upstreamClients = ['weir-alpha', 'weir-bravo'].map((client_id) => ({
     client_id,
@@ -84,7 +84,7 @@ export async function deploy(binary, { callback } = {}) {
     const { issuer, port } = d.upstream
     // The same provider at the same address, with other signing keys.
     d.restartUpstream = async () => (d.upstream = await startUpstream(upstreamClients, port))
-    await weir.writePools(pools(issuer, callback))
+    await weir.writePools(change(pools(issuer, callback)))
     await weir.start()
     return d
   } catch (err) {

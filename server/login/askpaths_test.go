@@ -112,6 +112,8 @@ func TestTokensAndStoryOfALinkThatWasAskedAbout(t *testing.T) {
 		d := o.Spec.UserPools[0].IdentityProviders[0].ProviderDetails
 		d["keep_tokens"], d["authorize_scopes"] = secret.New("true"), secret.New("openid email offline_access")
 	})
+	// Without auth_time it is when the provider proved the identity, and not when the person answered.
+	a.corp.Set(oidctest.Faults{IDToken: func(claims map[string]any) { delete(claims, "auth_time") }})
 	b := a.Browser()
 	asked := a.question(b)
 	began := a.Clock.Now()

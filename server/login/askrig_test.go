@@ -20,14 +20,13 @@ const admin = "an administrator"
 // questioned is a Weir whose provider Corp asks people, and where ada and eve have users by way of Home.
 type questioned struct {
 	*servertest.Weir
-	t       *testing.T
-	app     *servertest.App
-	corp    *oidctest.Provider
-	home    *oidctest.Provider
-	ada     string // sub
-	sitting *servertest.Browser
-	atHome  string // an authorization request
-	atCorp  string
+	t      *testing.T
+	app    *servertest.App
+	corp   *oidctest.Provider
+	home   *oidctest.Provider
+	ada    string // sub
+	atHome string // an authorization request
+	atCorp string
 }
 
 func startAsking(t *testing.T, change ...func(*servertest.Options)) *questioned {
