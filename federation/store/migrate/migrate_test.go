@@ -602,7 +602,8 @@ func TestARunThatFailedAnywhereIsCarriedOn(t *testing.T) {
 				}
 				f.run()
 				f.sameContent()
-				if err := migrate.Servable(f.Context(), to); err != nil || failures < 15 {
+				// How many calls a run takes depends on who of its workers is first.
+				if err := migrate.Servable(f.Context(), to); err != nil || failures < 10 {
 					f.Errorf("after %d failed runs: %v", failures, err)
 				}
 			})
