@@ -260,7 +260,7 @@ func (b *Broker) mapped(ctx context.Context, p pool.Pool, idp pool.IdentityProvi
 	}
 	rules, err := b.rules.of(idp)
 	if err != nil {
-		return pool.SignIn{}, fault.New(fault.Config, "The attribute mapping of this identity provider is not valid.", err)
+		return pool.SignIn{}, err
 	}
 	groups, err := b.groups.evaluate(idp, id.Claims)
 	if err != nil {

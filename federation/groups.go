@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"strings"
-	"sync"
 
 	"github.com/weir-id/weir/federation/audit"
 	"github.com/weir-id/weir/federation/fault"
@@ -12,15 +11,9 @@ import (
 	"github.com/weir-id/weir/mapping"
 )
 
-// groupRuleSet keeps compiled group rules, as ruleSet does mappings. Its zero value is ready.
+// groupRuleSet keeps compiled group rules. Its zero value is ready.
 type groupRuleSet struct {
-	mu sync.Mutex
-	m  map[ruleKey]groupRuleEntry
-}
-
-type groupRuleEntry struct {
-	source pool.GroupSource
-	rules  *mapping.GroupRules
+	compiled compiled[pool.GroupSource, *mapping.GroupRules]
 }
 
 // of returns the provider's group rules as they are now, nil where it has none.
@@ -29,24 +22,14 @@ func (s *groupRuleSet) of(idp pool.IdentityProvider) (*mapping.GroupRules, error
 	if source == (pool.GroupSource{}) {
 		return nil, nil //nolint:nilnil // nil rules give no groups
 	}
-	key := ruleKey{idp.PoolID, idp.Name}
-	s.mu.Lock()
-	e, ok := s.m[key]
-	s.mu.Unlock()
-	if ok && e.source == source {
-		return e.rules, nil
-	}
-	rules, problems := source.Compile()
-	if len(problems) > 0 {
-		return nil, problems
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.m == nil {
-		s.m = map[ruleKey]groupRuleEntry{}
-	}
-	s.m[key] = groupRuleEntry{source, rules}
-	return rules, nil
+	same := func(a, b pool.GroupSource) bool { return a == b }
+	return s.compiled.of(idp, source, same, func(g pool.GroupSource) (pool.GroupSource, *mapping.GroupRules, error) {
+		rules, problems := g.Compile()
+		if len(problems) > 0 {
+			return g, nil, problems
+		}
+		return g, rules, nil
+	})
 }
 
 // evaluate returns what the provider's group rules make of claims; nil where it has none.

@@ -103,7 +103,7 @@ func (b *Broker) trials(ctx context.Context, live pool.IdentityProvider, t Mappi
 			return nil, err
 		}
 		r := rehearsed{on: on, idp: idp, set: &groupRuleSet{}}
-		r.rules, r.err = mapping.Compile(idp.AttributeMapping)
+		r.rules, r.err = new(ruleSet).of(idp) // the live ones may be of another release: those that are tried were checked
 		out = append(out, r)
 	}
 	return out, nil
@@ -116,9 +116,6 @@ func (r rehearsed) of(ctx context.Context, p pool.Pool, a assertion.Kept) (lab.O
 		id.Subject = NewID() // nobody has it
 	}
 	err := r.err
-	if err != nil { // the live ones of another release: those that are tried were checked
-		err = fault.New(fault.Config, "The attribute mapping of this identity provider is not valid.", err)
-	}
 	var groups *mapping.GroupResult
 	if err == nil {
 		groups, err = r.set.evaluate(r.idp, id.Claims)

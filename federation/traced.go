@@ -59,13 +59,7 @@ func noteGroups(l *trace.Login, s pool.GroupSettlement) {
 	}
 	var facts []string
 	for _, outcome := range []pool.GroupOutcome{pool.GroupJoined, pool.GroupHeld, pool.GroupLeft, pool.GroupStays, pool.GroupAbsent} {
-		var names []string
-		for _, step := range s.Steps {
-			if step.Outcome == outcome {
-				names = append(names, step.Group)
-			}
-		}
-		facts = append(facts, string(outcome), strings.Join(names, ", "))
+		facts = append(facts, string(outcome), strings.Join(s.Named(outcome), ", "))
 	}
 	l.Note(trace.StepGroups, facts...)
 }

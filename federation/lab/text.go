@@ -6,9 +6,9 @@ import (
 	"io"
 	"strings"
 	"text/tabwriter"
-	"unicode"
 
 	"github.com/weir-id/weir/federation/pool/api"
+	"github.com/weir-id/weir/federation/trace"
 )
 
 // Lengths in a table, in characters. A value that is longer is cut: --json has it whole.
@@ -146,15 +146,9 @@ func table(b *strings.Builder, heads []string, rows func(row func(...string))) {
 // clip makes text printable and cuts it to n characters.
 func clip(s string, n int) string {
 	var b strings.Builder
-	for _, r := range s {
+	for _, r := range trace.Printable(s) {
 		if n--; n < 0 {
 			return b.String() + "…"
-		}
-		switch {
-		case r == '\n' || r == '\t':
-			r = ' '
-		case !unicode.IsPrint(r): // bidirectional controls too
-			r = unicode.ReplacementChar
 		}
 		b.WriteRune(r)
 	}

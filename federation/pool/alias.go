@@ -151,16 +151,10 @@ func (d *Directory) moveAliases(ctx context.Context, p Pool, u User) error {
 // FindUser returns the user that a name leads to: a user name in any case, else a sub, else an alias in any case. People choose aliases themselves,
 // so those come last. The names of a merged user lead to the destination. Errors: fault.NotFound with ErrNoUser.
 func (d *Directory) FindUser(ctx context.Context, poolID, name string) (User, error) {
-	if !validPoolID(poolID) || !characters(name, 1, maxUsername) || !storable(name) {
-		return User{}, absent("user: malformed name", noUser)
+	e, err := d.document(ctx, poolID, name)
+	if err != nil {
+		return User{}, err
 	}
-	e, err := d.users().GetBy(ctx, usernameKey(poolID, name))
-	if errors.Is(err, store.ErrNotFound) {
-		e, err = d.users().Get(ctx, userKey(poolID, name))
-	}
-	if errors.Is(err, store.ErrNotFound) {
-		e, err = d.users().GetBy(ctx, aliasKey(poolID, name))
-	}
-	e, err = d.found(ctx)(e, err)
+	e, err = d.lead(ctx, e)
 	return e.Value, storeFault("find user", err, noUser)
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/weir-id/weir/federation/fault"
@@ -166,12 +165,13 @@ type GroupSettlement struct {
 }
 
 // Joined returns the names of the groups that the sign-in put the user into, Left of those that it took the user out of.
-func (s GroupSettlement) Joined() []string { return s.named(GroupJoined) }
+func (s GroupSettlement) Joined() []string { return s.Named(GroupJoined) }
 
 // Left is with Joined.
-func (s GroupSettlement) Left() []string { return s.named(GroupLeft) }
+func (s GroupSettlement) Left() []string { return s.Named(GroupLeft) }
 
-func (s GroupSettlement) named(o GroupOutcome) []string {
+// Named returns the names of the groups to which that was done.
+func (s GroupSettlement) Named(o GroupOutcome) []string {
 	var names []string
 	for _, step := range s.Steps {
 		if step.Outcome == o {
@@ -282,14 +282,6 @@ func (s *GroupSettlement) took(in GroupSettling, before []GivenGroup) {
 		}
 		s.Steps = append(s.Steps, step)
 	}
-}
-
-// keptRule is a rule as it stands in a user's document.
-func keptRule(rule string) string {
-	if len(rule) > maxRuleKept {
-		return strings.ToValidUTF8(rule[:maxRuleKept-len("…")], "") + "…"
-	}
-	return rule
 }
 
 // settle is SettleGroups for a sign-in of u, whose identity i is of in.Provider. u was read before, or is new.

@@ -130,11 +130,7 @@ func (r *Rehearsal) Preview(ctx context.Context, p Pool, in SignIn) (Preview, er
 		out.Finds = FindsLinked
 	}
 	if out.After != nil {
-		for _, name := range slices.Sorted(maps.Keys(union(seen.user.Attributes, out.After))) {
-			if seen.user.Attributes[name] != out.After[name] {
-				out.Changed = append(out.Changed, name)
-			}
-		}
+		out.Changed = slices.Sorted(slices.Values(differing(seen.user.Attributes, out.After)))
 	}
 	out.Groups, err = r.groups(ctx, p.ID, seen.user, done)
 	return out, err

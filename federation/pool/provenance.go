@@ -33,11 +33,15 @@ const maxRuleKept = 256
 
 // source is where the values that a sign-in writes are from.
 func (in SignIn) source(attribute string, at time.Time) ValueSource {
-	rule := in.Provider.AttributeMapping[attribute]
+	return ValueSource{Kind: FromProvider, Provider: in.Provider.Name, Rule: keptRule(in.Provider.AttributeMapping[attribute]), At: at}
+}
+
+// keptRule is a rule as it stands in a user's document.
+func keptRule(rule string) string {
 	if len(rule) > maxRuleKept {
-		rule = strings.ToValidUTF8(rule[:maxRuleKept-len("…")], "") + "…"
+		return strings.ToValidUTF8(rule[:maxRuleKept-len("…")], "") + "…"
 	}
-	return ValueSource{Kind: FromProvider, Provider: in.Provider.Name, Rule: rule, At: at}
+	return rule
 }
 
 // setSources says of the attributes names that they were written by what source returns. One that has no value any more has no source, and

@@ -122,6 +122,11 @@ func clip(s string, n int) string {
 	if len(s) <= n && plain(s) {
 		return s
 	}
+	return Printable(bounded(s, n))
+}
+
+// Printable replaces what is not printable, so that what a provider wrote does nothing to a terminal: line breaks and tabs by a blank, the rest by U+FFFD.
+func Printable(s string) string {
 	return strings.Map(func(r rune) rune {
 		switch {
 		case r == '\n' || r == '\t':
@@ -130,7 +135,7 @@ func clip(s string, n int) string {
 			return unicode.ReplacementChar
 		}
 		return r
-	}, bounded(s, n))
+	}, s)
 }
 
 // plain reports whether a text is printable ASCII.

@@ -102,36 +102,27 @@ func (s *Traces) forget(ctx context.Context, v forgotten) error {
 
 // remove takes traces out of all documents under an index entry, "" being all.
 func (s *Traces) remove(ctx context.Context, entry string, gone func(*Trace) bool) error {
-	for after := ""; ; {
-		docs, err := s.Engine.List(ctx, kindName, entry, after, listPage)
-		if err != nil {
-			return err
-		}
-		for _, d := range docs {
-			if err := s.removeFailure(ctx, d.Key, gone); err != nil {
+	for _, of := range []struct {
+		kind   string
+		remove func(ctx context.Context, key string, gone func(*Trace) bool) error
+	}{{kindName, s.removeFailure}, {batchKind, s.removeFromBatch}} {
+		for after := ""; ; {
+			docs, err := s.Engine.List(ctx, of.kind, entry, after, listPage)
+			if err != nil {
 				return err
 			}
-		}
-		if len(docs) < listPage {
-			break
-		}
-		after = store.Cursor(docs[len(docs)-1], entry)
-	}
-	for after := ""; ; {
-		docs, err := s.Engine.List(ctx, batchKind, entry, after, listPage)
-		if err != nil {
-			return err
-		}
-		for _, d := range docs {
-			if err := s.removeFromBatch(ctx, d.Key, gone); err != nil {
-				return err
+			for _, d := range docs {
+				if err := of.remove(ctx, d.Key, gone); err != nil {
+					return err
+				}
 			}
+			if len(docs) < listPage {
+				break
+			}
+			after = store.Cursor(docs[len(docs)-1], entry)
 		}
-		if len(docs) < listPage {
-			return nil
-		}
-		after = store.Cursor(docs[len(docs)-1], entry)
 	}
+	return nil
 }
 
 // removeFailure: a trace that takes the slot in between may go in its place; of failures some are always left out.

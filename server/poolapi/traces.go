@@ -31,7 +31,7 @@ func (s *Service) getLoginTrace(ctx context.Context, _ Caller, in *api.GetLoginT
 		return nil, err
 	}
 	var shown loginTrace = t
-	if in.Redacted != nil && *in.Redacted {
+	if said(in.Redacted) {
 		shown = t.Redacted()
 	}
 	var text strings.Builder
@@ -52,7 +52,7 @@ type tracesToken struct {
 }
 
 func (s *Service) listLoginTraces(ctx context.Context, by Caller, in *api.ListLoginTracesRequest) (*api.ListLoginTracesResponse, error) {
-	f := trace.Filter{Pools: []string{in.UserPoolID}, Provider: in.ProviderName, Client: in.ClientID, Failed: in.Failed != nil && *in.Failed}
+	f := trace.Filter{Pools: []string{in.UserPoolID}, Provider: in.ProviderName, Client: in.ClientID, Failed: said(in.Failed)}
 	if in.Since != nil {
 		f.Since = in.Since.Time
 	}

@@ -1,8 +1,6 @@
 package socialtest
 
 import (
-	"errors"
-	"net"
 	"net/http"
 	"net/url"
 	"slices"
@@ -10,7 +8,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 )
 
 // Graph is a stand-in for Microsoft Graph, of which it has GET /v1.0/me/transitiveMemberOf, with pages and the refusals of the real one.
@@ -34,23 +31,7 @@ type Graph struct {
 // Start serves until the test ends.
 func (g *Graph) Start(t testing.TB) {
 	t.Helper()
-	var lc net.ListenConfig
-	l, err := lc.Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatalf("socialtest: %v", err)
-	}
-	g.URL = "http://" + l.Addr().String()
-	srv := &http.Server{Handler: http.HandlerFunc(g.serve), ReadHeaderTimeout: 10 * time.Second}
-	served := make(chan error, 1)
-	go func() { served <- srv.Serve(l) }()
-	t.Cleanup(func() {
-		if err := srv.Close(); err != nil {
-			t.Errorf("socialtest: %v", err)
-		}
-		if err := <-served; !errors.Is(err, http.ErrServerClosed) {
-			t.Errorf("socialtest: serve: %v", err)
-		}
-	})
+	g.URL = listen(t, g.serve)
 }
 
 // Override answers in place of Graph; nil is Graph again.

@@ -111,13 +111,18 @@ func (s *Server) Start(t testing.TB, routes func(mux *http.ServeMux)) {
 	if routes != nil {
 		routes(s.mux)
 	}
+	s.URL = listen(t, s.serve)
+}
+
+// listen serves h on the loopback interface until the test ends, and returns where.
+func listen(t testing.TB, h http.HandlerFunc) (url string) {
+	t.Helper()
 	var lc net.ListenConfig
 	l, err := lc.Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatalf("socialtest: %v", err)
 	}
-	s.URL = "http://" + l.Addr().String()
-	srv := &http.Server{Handler: http.HandlerFunc(s.serve), ReadHeaderTimeout: 10 * time.Second}
+	srv := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second}
 	served := make(chan error, 1)
 	go func() { served <- srv.Serve(l) }()
 	t.Cleanup(func() {
@@ -128,6 +133,7 @@ func (s *Server) Start(t testing.TB, routes func(mux *http.ServeMux)) {
 			t.Errorf("socialtest: serve: %v", err)
 		}
 	})
+	return "http://" + l.Addr().String()
 }
 
 // Change alters what may change.

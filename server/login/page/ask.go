@@ -3,7 +3,6 @@ package page
 import (
 	"fmt"
 	"io"
-	"strings"
 )
 
 // What a person can answer on Ask and Confirm, as values of the parameter choice.
@@ -61,15 +60,9 @@ func (v Ask) prepare(m Messages, as assets) (askData, error) {
 	for i, p := range v.Providers {
 		shown[i] = Provider{Name: displayName(p.Name), Brand: p.Brand}
 	}
-	for i, l := range m.labels(shown) {
-		b := providerData{label: l, Value: v.Providers[i].Name}
-		if k, ok := looks[shown[i].Brand]; ok {
-			b.Class = strings.ToLower(string(shown[i].Brand))
-			b.Light, b.Dark = as.path(markFile(k.light)), as.path(markFile(k.dark))
-		} else {
-			b.Initial = initial(l.Name)
-		}
-		d.Providers = append(d.Providers, b)
+	d.Providers = m.buttons(shown, as)
+	for i := range d.Providers {
+		d.Providers[i].Value = v.Providers[i].Name
 	}
 	return d, nil
 }

@@ -152,6 +152,22 @@ type emailData struct {
 // fewer fit on a phone's screen together with the field.
 const manyProviders = 7
 
+// buttons are those of the providers, whose names are as they are shown, in their order. What each does is for the page to add.
+func (m Messages) buttons(shown []Provider, as assets) []providerData {
+	var out []providerData
+	for i, l := range m.labels(shown) {
+		b := providerData{label: l}
+		if k, ok := looks[shown[i].Brand]; ok {
+			b.Class = strings.ToLower(string(shown[i].Brand))
+			b.Light, b.Dark = as.path(markFile(k.light)), as.path(markFile(k.dark))
+		} else {
+			b.Initial = initial(l.Name)
+		}
+		out = append(out, b)
+	}
+	return out
+}
+
 func (v Chooser) prepare(m Messages, as assets) (chooserData, error) {
 	d := chooserData{Client: displayName(v.ClientName), Many: len(v.Providers) >= manyProviders}
 	shown := slices.Clone(v.Providers)
@@ -161,15 +177,9 @@ func (v Chooser) prepare(m Messages, as assets) (chooserData, error) {
 		}
 		shown[i].Name = displayName(shown[i].Name)
 	}
-	for i, l := range m.labels(shown) {
-		b := providerData{label: l, URL: shown[i].URL}
-		if k, ok := looks[shown[i].Brand]; ok {
-			b.Class = strings.ToLower(string(shown[i].Brand))
-			b.Light, b.Dark = as.path(markFile(k.light)), as.path(markFile(k.dark))
-		} else {
-			b.Initial = initial(l.Name)
-		}
-		d.Providers = append(d.Providers, b)
+	d.Providers = m.buttons(shown, as)
+	for i := range d.Providers {
+		d.Providers[i].URL = shown[i].URL
 	}
 	if v.Email == nil {
 		return d, nil
